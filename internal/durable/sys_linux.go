@@ -1,0 +1,101 @@
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// openFlags keep a pipe from blocking the open, and a terminal from becoming ours.
+const openFlags = unix.O_NONBLOCK | unix.O_NOCTTY
+
+func syncData(f *os.File) error {
+	return onDescriptor(f, unix.Fdatasync)
+}
+
+// syncDir takes EINVAL for done: so answer file systems that cannot sync a
+// folder by itself, and nothing better can be had from them.
+func syncDir(r *os.Root, name string) error {
+	f, err := r.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := onDescriptor(f, unix.Fsync); err != nil && !errors.Is(err, unix.EINVAL) {
+		return &os.PathError{Op: "sync folder", Path: name, Err: err}
+	}
+	return nil
+}
+
+func onDescriptor(f *os.File, do func(fd int) error) error {
+	c, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = c.Control(func(fd uintptr) {
+		failed = untilDone(func() error { return do(int(fd)) })
+	})
+	return errors.Join(err, failed)
+}
+
+func untilDone(do func() error) error {
+	for {
+		if err := do(); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+func lock(f *os.File) error {
+	err := onDescriptor(f, func(fd int) error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return ErrLocked
+	}
+	return err
+}
+
+func space(path string) (Space, error) {
+	var s unix.Statfs_t
+	if err := untilDone(func() error { return unix.Statfs(path, &s) }); err != nil {
+		return Space{}, err
+	}
+	block := int64(s.Frsize)
+	if block == 0 {
+		block = int64(s.Bsize)
+	}
+	return Space{Total: int64(s.Blocks) * block, Free: int64(s.Bavail) * block}, nil
+}
+
+// identity prefers statx for the mount point, because a bind mount of the same
+// file system has the device number of its parent.
+func identity(path string) (string, bool, error) {
+	var s unix.Statfs_t
+	if err := untilDone(func() error { return unix.Statfs(path, &s) }); err != nil {
+		return "", false, err
+	}
+	id := fmt.Sprintf("%08x%08x", uint32(s.Fsid.Val[0]), uint32(s.Fsid.Val[1]))
+	var x unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_BASIC_STATS, &x); err != nil {
+		return "", false, err
+	}
+	if x.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 {
+		return id, x.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, nil
+	}
+	mounted, err := otherDevice(path)
+	return id, mounted, err
+}
+
+// otherDevice compares with the parent folder, for kernels before 5.8.
+func otherDevice(path string) (bool, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return false, err
+	}
+	var here, above unix.Stat_t
+	err = errors.Join(unix.Stat(real, &here), unix.Stat(filepath.Join(real, ".."), &above))
+	return here.Dev != above.Dev || here.Ino == above.Ino, err
+}

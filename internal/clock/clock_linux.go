@@ -1,0 +1,108 @@
+package clock
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// System reads CLOCK_REALTIME and CLOCK_BOOTTIME, as close together as can be,
+// and asks the kernel how sure it is (adjtimex).
+func System() Reading {
+	var boot, wall unix.Timespec
+	unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot)
+	unix.ClockGettime(unix.CLOCK_REALTIME, &wall)
+	r := Reading{Wall: wall.Nano(), Boot: boot.Nano(), ErrorMicros: Unsure}
+	var t unix.Timex
+	if _, err := unix.Adjtimex(&t); err == nil && t.Status&unix.STA_UNSYNC == 0 {
+		r.Synchronised, r.Source = true, SourceKernel
+		r.ErrorMicros = uint32(min(max(t.Maxerror, 0), math.MaxInt32))
+		return r
+	}
+	r.Source = unsynchronised(r.Wall)
+	return r
+}
+
+// unsynchronised tells where a time that nobody vouches for comes from: the
+// kernel says whether it took it from the hardware; a plausible one without
+// hardware was restored from a file.
+func unsynchronised(wall int64) Source {
+	took, err := os.ReadFile("/sys/class/rtc/rtc0/hctosys")
+	switch {
+	case err == nil && string(bytes.TrimSpace(took)) == "1":
+		return SourceHardware
+	case wall >= Build().UnixNano():
+		return SourceRestored
+	}
+	return SourceUnknown
+}
+
+// BootID is the kernel's name for this run of the machine: a UUID, or empty
+// where the kernel does not tell.
+func BootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return string(bytes.TrimSpace(id))
+}
+
+// Steps speaks whenever the clock is set, until ctx is done; then the channel is
+// closed. It spares the up to one second until the next Check.
+func Steps(ctx context.Context) (<-chan struct{}, error) {
+	fd, err := unix.TimerfdCreate(unix.CLOCK_REALTIME, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("watch the clock: %w", err)
+	}
+	timer := os.NewFile(uintptr(fd), "timerfd")
+	if err := arm(timer); err != nil {
+		timer.Close()
+		return nil, fmt.Errorf("watch the clock: %w", err)
+	}
+	steps := make(chan struct{}, 1)
+	stop := context.AfterFunc(ctx, func() { timer.Close() })
+	go func() {
+		defer close(steps)
+		defer stop()
+		watch(timer, steps)
+	}()
+	return steps, nil
+}
+
+// arm sets the timer to the end of days, cancelled when the clock is set.
+func arm(timer *os.File) error {
+	c, err := timer.SyscallConn()
+	if err != nil {
+		return err
+	}
+	never := unix.ItimerSpec{Value: unix.NsecToTimespec(math.MaxInt64 / 2)}
+	var failed error
+	err = c.Control(func(fd uintptr) {
+		failed = unix.TimerfdSettime(int(fd), unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET, &never, nil)
+	})
+	return errors.Join(err, failed)
+}
+
+func watch(timer *os.File, steps chan<- struct{}) {
+	expired := make([]byte, 8)
+	for {
+		_, err := timer.Read(expired)
+		if errors.Is(err, fs.ErrClosed) || err != nil && !errors.Is(err, unix.ECANCELED) {
+			return
+		}
+		select {
+		case steps <- struct{}{}:
+		default:
+		}
+		if err := arm(timer); err != nil && !errors.Is(err, unix.ECANCELED) {
+			return
+		}
+	}
+}
+

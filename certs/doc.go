@@ -1,0 +1,57 @@
+// Package certs decides which servers are trusted: it reads the trust bundle
+// certs_server.p7b, judges a server's chain by it, and holds a small
+// certificate authority for the demo and for tests.
+//
+// # The bundle
+//
+// LoadBundle reads at most 64 KiB, in this order:
+//
+//	byte order mark and white space are stripped; nothing left: cleared
+//	"-----BEGIN " at a line's start   every PEM block, in order
+//	first byte 0x30                   x509 first, then PKCS#7
+//	anything else                     base64 is decoded, once, and read as one of the above
+//
+// A bundle never holds a key: "PRIVATE KEY-----" anywhere, PKCS#8 and the
+// older forms in DER, are refused loudly and never shown.
+//
+//	taken                                             refused (Reason)
+//	p7b, DER or PEM labels PKCS7, CMS                 other kinds of PKCS#7 (not_signed_data)
+//	one certificate, PEM or DER                       nothing but requests, lists, stores (form, no_certificate)
+//	certificates one after another, CRLF              damaged or endless PEM block (truncated)
+//	bare base64 of DER                                bytes behind the structure (trailing)
+//	text and other labels between, with a note        nested deeper than 16, over 4096 elements (too_deep)
+//	BER with indefinite lengths                       an empty indefinite element (form)
+//	revocation lists, in PKCS#7 or as X509 CRL        more than 64 KiB (too_large)
+//	an empty file: Cleared                            SignedData without certificates (no_certificate)
+//
+// The library's BER parser recurses without limit, so a few megabytes of
+// 30 80 end the process; recover does not help. Therefore guard walks the
+// structure first, without recursion, and the outer element must end where
+// the input ends. The element budget is shared by all blocks of a file.
+//
+// Rules on content: an exact duplicate is dropped; at most ten certificates;
+// no two of one issuer (unless told to warn); expired, not yet valid, DSA and
+// small RSA keys are kept and flagged; a bundle without any usable
+// certificate is an error (no_usable) that still shows what was read.
+//
+// Revocation lists must be full lists, signed by a certificate of the bundle.
+// What they name fails at any depth of a server's chain. A list past its date
+// goes on denying. They judge servers, not devices.
+//
+// # Trust
+//
+// ClientTLS offers profile modern (TLS 1.3; TLS 1.2 with ECDHE and AES-GCM or
+// ChaCha20) and trusts the bundle alone: a root, an intermediate or the
+// server's own certificate may be the anchor, and every certificate of the
+// chain must be in date by the caller's clock. Besides, in the whole verified
+// chain: RSA keys of at least MinRSABits, nothing on a revocation list, and,
+// where pins are set, one pinned key. The check precedes the first byte of
+// HTTP, so neither a request nor a signature reaches a server that fails.
+//
+// Explain names what was wrong. Of its faults only expired and not_yet_valid
+// are questions of time (TrustError.Dates): with a clock that nobody has
+// synchronised they mean "wait", with a good clock they mean "no".
+//
+// RSA keys below 1024 bits are refused by the standard library and by every
+// setting here; SHA-1 and MD5 signatures are refused below an anchor.
+package certs

@@ -1,0 +1,183 @@
+package certs
+
+import (
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// TLSOptions are the rules for one endpoint.
+type TLSOptions struct {
+	// ServerName is the endpoint's host, a name or an IP address. A name is
+	// sent as SNI; an address is not.
+	ServerName string
+	// MinRSABits is the smallest RSA key in the chain. 0: 2048; at least 1024.
+	MinRSABits int
+	// Pins are SHA-256 of SubjectPublicKeyInfo. With any, one certificate of
+	// the chain must match, besides everything else.
+	Pins [][sha256.Size]byte
+	// Now judges dates: the trust floor or the clock, whichever is later.
+	// nil: time.Now.
+	Now func() time.Time
+	// System trusts the machine's own roots instead of a bundle.
+	System bool
+}
+
+// profile is what a client offers: one row per attempt of a setting
+// tls.profile.
+type profile struct {
+	name   string
+	min    uint16
+	suites []uint16 // TLS 1.2 only; those of 1.3 cannot be chosen
+}
+
+// modern is forward secret and authenticated encryption throughout.
+var modern = profile{
+	name: "modern",
+	min:  tls.VersionTLS12,
+	suites: []uint16{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+	},
+}
+
+// ClientTLS returns the configuration of a client of one endpoint, profile
+// modern. The roots are the bundle alone: any certificate above the server's,
+// or the server's own, is an anchor. A nil or cleared bundle trusts nobody.
+// What the configuration refuses, Explain tells.
+func ClientTLS(b *Bundle, o TLSOptions) *tls.Config {
+	if o.MinRSABits == 0 {
+		o.MinRSABits = defaultRSABits
+	}
+	if b == nil || o.System {
+		b = new(Bundle)
+	}
+	c := &tls.Config{
+		ServerName: o.ServerName, RootCAs: b.Pool(), Time: o.Now, NextProtos: []string{"http/1.1"},
+		MinVersion: modern.min, CipherSuites: slices.Clone(modern.suites),
+		VerifyConnection: func(s tls.ConnectionState) error { return b.accept(s.VerifiedChains, o) },
+	}
+	if o.System {
+		c.RootCAs = nil
+	}
+	return c
+}
+
+// accept wants one verified chain that keeps every rule of ours.
+func (b *Bundle) accept(chains [][]*x509.Certificate, o TLSOptions) error {
+	err := error(&TrustError{Fault: FaultUnknownAuthority})
+	for _, chain := range chains {
+		if err = b.acceptChain(chain, o); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (b *Bundle) acceptChain(chain []*x509.Certificate, o TLSOptions) error {
+	for _, c := range chain {
+		if k, ok := c.PublicKey.(*rsa.PublicKey); ok && k.N.BitLen() < o.MinRSABits {
+			return fault(FaultSmallKey, c, fmt.Errorf("RSA %d, at least %d bits are wanted", k.N.BitLen(), o.MinRSABits))
+		}
+		if b.revoked(c) {
+			return fault(FaultRevoked, c, errors.New("a revocation list of the trust bundle names it"))
+		}
+	}
+	if len(o.Pins) > 0 && !slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return slices.Contains(o.Pins, Pin(c)) }) {
+		return fault(FaultPin, chain[0], errors.New("no certificate of the chain has a pinned key"))
+	}
+	return nil
+}
+
+// Pin returns what tls.pin_sha256 names: SHA-256 of the certificate's
+// SubjectPublicKeyInfo.
+func Pin(c *x509.Certificate) [sha256.Size]byte { return sha256.Sum256(c.RawSubjectPublicKeyInfo) }
+
+// Fault is what stands between us and a server's certificate.
+type Fault string
+
+const (
+	FaultUnknownAuthority Fault = "unknown_authority" // nothing in the bundle stands above it
+	FaultName             Fault = "wrong_name"        // issued for another name or address
+	FaultExpired          Fault = "expired"
+	FaultNotYetValid      Fault = "not_yet_valid"
+	FaultSmallKey         Fault = "small_key"
+	FaultRevoked          Fault = "revoked"
+	FaultPin              Fault = "pin"
+	FaultOther            Fault = "certificate"
+)
+
+// A TrustError says why a server is not trusted.
+type TrustError struct {
+	Fault   Fault
+	Subject string // of the certificate in question; empty: unknown
+	Err     error
+}
+
+func (e *TrustError) Error() string {
+	s := "server not trusted: " + string(e.Fault)
+	if e.Subject != "" {
+		s += fmt.Sprintf(" %q", e.Subject)
+	}
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+func (e *TrustError) Unwrap() error { return e.Err }
+
+// Dates tells that only the date stands against the certificate: with a clock
+// that is not synchronised, that is a question of time and not of trust.
+func (e *TrustError) Dates() bool { return e.Fault == FaultExpired || e.Fault == FaultNotYetValid }
+
+func fault(f Fault, c *x509.Certificate, err error) *TrustError {
+	return &TrustError{Fault: f, Subject: c.Subject.String(), Err: err}
+}
+
+// Explain turns the error of a handshake under ClientTLS into a TrustError;
+// nil when it is about something else. now is what judged the dates.
+func Explain(err error, now time.Time) *TrustError {
+	if e := (*TrustError)(nil); errors.As(err, &e) {
+		return e
+	}
+	v := (*tls.CertificateVerificationError)(nil)
+	if !errors.As(err, &v) {
+		return nil
+	}
+	e := &TrustError{Fault: verification(v.Err), Err: v.Err}
+	if len(v.UnverifiedCertificates) > 0 {
+		e.Subject = v.UnverifiedCertificates[0].Subject.String()
+	}
+	var invalid x509.CertificateInvalidError
+	if errors.As(v.Err, &invalid) && invalid.Cert != nil {
+		e.Subject = invalid.Cert.Subject.String()
+		if e.Fault == FaultExpired && now.Before(invalid.Cert.NotBefore) {
+			e.Fault = FaultNotYetValid
+		}
+	}
+	return e
+}
+
+func verification(err error) Fault {
+	var (
+		invalid   x509.CertificateInvalidError
+		name      x509.HostnameError
+		authority x509.UnknownAuthorityError
+	)
+	switch {
+	case errors.As(err, &name):
+		return FaultName
+	case errors.As(err, &authority):
+		return FaultUnknownAuthority
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return FaultExpired
+	}
+	return FaultOther
+}

@@ -1,0 +1,2 @@
+// Package logger records: from a source of events to sealed segments on a card.
+package logger

@@ -1,0 +1,115 @@
+package logger
+
+import "canseal/can"
+
+// Status is what device.json says about recording (docs/formats.md C7).
+type Status struct {
+	Log   LogStatus   `json:"log"`
+	Buses []BusStatus `json:"buses"`
+	// PlainDeleted counts segments deleted that were sent without proof; it
+	// belongs to the section upload.
+	PlainDeleted int `json:"-"`
+}
+
+// LogStatus is the section log. Counters are of this run.
+type LogStatus struct {
+	Session     uint32        `json:"session"`
+	Split       uint32        `json:"split"`
+	State       string        `json:"state"` // recording, paused, stopped
+	Frames      uint64        `json:"frames"`
+	Bytes       int64         `json:"bytes"`
+	OpenBytes   int64         `json:"open_bytes"`
+	Lost        Lost          `json:"lost"`
+	LostAtLeast bool          `json:"lost_at_least"` // some of Lost are lower bounds
+	LeftOut     LeftOut       `json:"left_out"`
+	Card        CardStatus    `json:"card"`
+	Segments    SegmentStatus `json:"segments"`
+	Seal        SealStatus    `json:"seal"`
+}
+
+// Lost counts frames by the place that lost them. A loss of unknown size
+// counts as one.
+type Lost struct {
+	Socket       uint64 `json:"socket"`
+	Interface    uint64 `json:"interface"`
+	Controller   uint64 `json:"controller"`
+	Queue        uint64 `json:"queue"`
+	Cut          uint64 `json:"cut"`
+	Deleted      uint64 `json:"deleted"`
+	Reconfigured uint64 `json:"reconfigured"`
+	Write        uint64 `json:"write"`
+}
+
+// Sum is the number of frames lost anywhere.
+func (l Lost) Sum() uint64 {
+	return l.Socket + l.Interface + l.Controller + l.Queue + l.Cut + l.Deleted + l.Reconfigured + l.Write
+}
+
+func lostOf(by *[reasons]uint64) Lost {
+	return Lost{
+		Socket: by[can.LostSocket], Interface: by[can.LostInterface], Controller: by[can.LostController],
+		Queue: by[can.LostQueue], Cut: by[can.LostCut], Deleted: by[can.LostDeleted],
+		Reconfigured: by[can.LostReconfigured], Write: by[can.LostWrite],
+	}
+}
+
+// LeftOut counts frames that the configuration leaves out; they are no loss.
+type LeftOut struct {
+	Filter    uint64 `json:"filter"`
+	Prescaler uint64 `json:"prescaler"`
+	Control   uint64 `json:"control"`
+}
+
+// CardStatus is the card as the recorder sees it.
+type CardStatus struct {
+	State   string `json:"state"`
+	Total   int64  `json:"total_bytes"`
+	Free    int64  `json:"free_bytes"`
+	Reserve int64  `json:"reserve_bytes"`
+	Written int64  `json:"written_bytes"`       // by this run
+	FullIn  int64  `json:"full_in_s,omitempty"` // at the rate of this run; absent: unknown
+}
+
+// SegmentStatus counts the segments on the card.
+type SegmentStatus struct {
+	Raw         int    `json:"raw"`
+	Unsent      int    `json:"unsent"`
+	UnsentBytes int64  `json:"unsent_bytes"`
+	SentTLS     int    `json:"sent_tls"`
+	SentPlain   int    `json:"sent_plain"`
+	Pinned      int    `json:"pinned"`
+	Foreign     int    `json:"foreign"`
+	Oldest      string `json:"oldest,omitempty"` // start of the oldest unsent one, RFC 3339
+}
+
+// SealStatus is the end of the chain of seal records.
+type SealStatus struct {
+	Head    string `json:"head"`
+	Lines   uint64 `json:"lines"`
+	Dropped uint64 `json:"dropped"`
+	Signed  bool   `json:"signed"`
+}
+
+// BusStatus is one entry of the section buses.
+type BusStatus struct {
+	Number        uint8    `json:"number"`
+	Interface     string   `json:"interface"`
+	Link          string   `json:"link,omitempty"`
+	Controller    string   `json:"controller,omitempty"`
+	Bitrate       uint32   `json:"bitrate,omitempty"`
+	DataBitrate   uint32   `json:"data_bitrate,omitempty"`
+	ListenOnly    bool     `json:"listen_only"`
+	FD            bool     `json:"fd"`
+	Differs       []string `json:"differs,omitempty"`
+	Stamps        string   `json:"stamps,omitempty"`
+	ReceiveBuffer int      `json:"receive_buffer_bytes,omitempty"`
+	Frames        uint64   `json:"frames"`
+	Errors        uint64   `json:"errors"`
+	Sent          uint64   `json:"sent"`
+	OtherTx       uint64   `json:"other_tx"`
+	Lost          Lost     `json:"lost"`
+	LeftOut       uint64   `json:"left_out"`
+	LastFrame     string   `json:"last_frame,omitempty"` // RFC 3339
+	Recording     string   `json:"recording"`            // as log.state
+	Role          string   `json:"role,omitempty"`
+}

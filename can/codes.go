@@ -3,7 +3,7 @@ package can
 import "strconv"
 
 // Verdict is the judgement on a frame's authentication, one byte in the log
-// (formats.md C1). The log claims no more than its text says.
+// (docs/formats.md C1). The log claims no more than its text says.
 type Verdict uint8
 
 const (
@@ -43,7 +43,7 @@ func (v Verdict) String() string {
 	return "reserved " + strconv.Itoa(int(v))
 }
 
-// Reason says at which place frames were lost (formats.md C2, gap reasons).
+// Reason says at which place frames were lost (docs/formats.md C2, gap reasons).
 type Reason uint8
 
 const (
@@ -74,7 +74,7 @@ func (r Reason) String() string {
 }
 
 // State is a state of a link, a controller, the recorder and so on. Numbers
-// are unique over all kinds (formats.md C2); the kind is State/10.
+// are unique over all kinds (docs/formats.md C2); the kind is State/10.
 type State uint8
 
 const (
@@ -154,7 +154,7 @@ var States = map[State]string{
 	MarkByOperator: "by operator", MarkByTrigger: "by trigger",
 }
 
-// Kind returns the record kind of the state (formats.md C2): 1 link,
+// Kind returns the record kind of the state (docs/formats.md C2): 1 link,
 // 2 controller, 3 recording, 4 settings, 5 card, 6 CANcrypt, 7 mark.
 func (s State) Kind() uint8 { return uint8(s) / 10 }
 

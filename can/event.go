@@ -31,7 +31,7 @@ type Frame struct {
 	Data  [MaxData]byte
 }
 
-// Direction tells where a frame came from (formats.md C1).
+// Direction tells where a frame came from (docs/formats.md C1).
 type Direction uint8
 
 const (

@@ -28,3 +28,30 @@ func (f *Frame) Is(flags Flags) bool { return f.Flags&flags == flags }
 
 // Payload returns the bytes in use; the slice shares the frame's memory.
 func (f *Frame) Payload() []byte { return f.Data[:f.Len] }
+
+// Valid reports whether the fields agree with each other as Frame demands, so
+// that the frame could be on a bus, or be an error message of the kernel. An
+// error message has 0-8 bytes and a DLC to match, though kernels always send 8.
+func (f *Frame) Valid() bool {
+	if f.DLC > 15 || f.Len > MaxData {
+		return false
+	}
+	length, idBits := Length(f.DLC, f.Is(FD)), 11
+	switch f.Flags &^ Extended {
+	case Remote:
+		length = 0
+	case Error:
+		idBits = 29
+		if f.Is(Extended) || f.DLC > 8 {
+			return false
+		}
+	case 0, FD, FD | BRS, FD | ESI, FD | BRS | ESI:
+	default:
+		return false
+	}
+	if f.Is(Extended) {
+		idBits = 29
+	}
+	unused := [MaxData]byte{}
+	return f.ID>>idBits == 0 && int(f.Len) == length && string(f.Data[f.Len:]) == string(unused[f.Len:])
+}

@@ -1,0 +1,194 @@
+package s3
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"canseal/certs"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+)
+
+// Options name one endpoint, one bucket, one key pair.
+type Options struct {
+	Endpoint  string // http://host[:port] in mode low, https:// in medium; no path
+	Bucket    string
+	Region    string // empty: us-east-1
+	PathStyle bool   // http://host/bucket instead of http://bucket.host
+	AccessKey string
+	SecretKey string
+	Mode      string // "low" or "medium"
+
+	TLS    *tls.Config   // mode medium: certs.ClientTLS
+	Bundle *certs.Bundle // what TLS trusts, for Status; nil: the machine's roots
+
+	Proxy   string        // http://host:port; empty: none. The environment is not asked
+	Stall   time.Duration // no byte for so long ends a request. 0: 60 s
+	Workers int           // requests at once. 0: 1
+
+	// Synchronised tells whether the clock has been set by somebody who
+	// knows. While it has not, a certificate out of date is of class Clock.
+	// nil: it has.
+	Synchronised func() bool
+	// Now is the time of Status. nil: time.Now.
+	Now func() time.Time
+	// Accepted is called after each signed write that the store accepted over
+	// a verified connection: only that raises the trust floor. May be nil.
+	Accepted func()
+	// Dial opens the connection to the endpoint or the proxy. nil: TCP, with
+	// forbidden addresses refused.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	Log  *slog.Logger
+}
+
+// mode is one row of the security modes.
+type mode struct {
+	scheme string
+	// unsigned: the body's place in the signature is taken by TLS, which
+	// protects it better. Never over http, where each chunk is signed.
+	unsigned bool
+	proved   string // what a receipt may claim
+}
+
+var modes = map[string]mode{
+	"low":    {scheme: "http", proved: "plain"},
+	"medium": {scheme: "https", proved: "tls", unsigned: true},
+}
+
+// Client is one bucket. It implements uploader.Store; all its errors are
+// *uploader.Error. Its methods may be called by several goroutines.
+type Client struct {
+	o        Options
+	mode     mode
+	endpoint *url.URL
+	core     *minio.Core
+	wire     *wire
+}
+
+const (
+	stallDefault = time.Minute
+	region       = "us-east-1"
+)
+
+var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+
+// New prepares a client; nothing is sent. An error names the option.
+func New(o Options) (*Client, error) {
+	m, ok := modes[o.Mode]
+	if !ok {
+		return nil, fmt.Errorf("mode: want low or medium, found %q", o.Mode)
+	}
+	u, err := endpoint(o.Endpoint, m)
+	if err != nil {
+		return nil, fmt.Errorf("endpoint: %w", err)
+	}
+	if err := check(o, m); err != nil {
+		return nil, err
+	}
+	o = defaults(o)
+	w, err := newWire(o, m, u)
+	if err != nil {
+		return nil, err
+	}
+	core, err := minio.NewCore(u.Host, minioOptions(o, m, w))
+	if err != nil {
+		return nil, fmt.Errorf("endpoint: %w", err)
+	}
+	return &Client{o: o, mode: m, endpoint: u, core: core, wire: w}, nil
+}
+
+func minioOptions(o Options, m mode, w *wire) *minio.Options {
+	lookup := minio.BucketLookupDNS
+	if o.PathStyle {
+		lookup = minio.BucketLookupPath
+	}
+	return &minio.Options{
+		Creds:  credentials.NewStaticV4(o.AccessKey, o.SecretKey, ""),
+		Secure: m.scheme == "https", Region: o.Region, BucketLookup: lookup,
+		MaxRetries:      1,    // retries are the uploader's; 0 would mean ten
+		TrailingHeaders: true, // else the client refuses ready-made checksum headers
+		Transport:       w,
+	}
+}
+
+func defaults(o Options) Options {
+	if o.Region == "" {
+		o.Region = region
+	}
+	if o.Stall == 0 {
+		o.Stall = stallDefault
+	}
+	if o.Workers == 0 {
+		o.Workers = 1
+	}
+	if o.Synchronised == nil {
+		o.Synchronised = func() bool { return true }
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Accepted == nil {
+		o.Accepted = func() {}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+func check(o Options, m mode) error {
+	switch {
+	case !bucketName.MatchString(o.Bucket):
+		return fmt.Errorf("bucket: want 3 to 63 of a-z 0-9 . -, found %q", o.Bucket)
+	case o.AccessKey == "" || o.SecretKey == "":
+		return errors.New("access_key and secret_key: both are needed")
+	case m.scheme == "https" && o.TLS == nil:
+		return fmt.Errorf("mode %s: a trust bundle is needed", o.Mode)
+	case m.scheme == "https" && o.TLS.InsecureSkipVerify:
+		return fmt.Errorf("mode %s: the server must be verified", o.Mode)
+	case o.Stall < 0 || o.Workers < 0:
+		return errors.New("stall and workers: want 0 or more")
+	}
+	return nil
+}
+
+// endpoint takes scheme, host and port; the scheme must be the mode's.
+func endpoint(s string, m mode) (*url.URL, error) {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("want %s://host[:port], found %q", m.scheme, s)
+	}
+	if u.User != nil {
+		return nil, errors.New("user and password have no place here")
+	}
+	if u.Scheme != m.scheme {
+		return nil, fmt.Errorf("want the scheme %s in this mode, found %q", m.scheme, u.Scheme)
+	}
+	if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("want %s://host[:port] without a path, found %q", m.scheme, s)
+	}
+	if a, err := netip.ParseAddr(u.Hostname()); err == nil && forbidden(a) {
+		return nil, &addressError{a}
+	}
+	return u, nil
+}
+
+// Proved returns what a receipt from this client may claim: "tls" for a
+// verified connection, "plain" for none.
+func (c *Client) Proved() string { return c.mode.proved }
+
+// Close drops idle connections.
+func (c *Client) Close() error {
+	c.wire.base.CloseIdleConnections()
+	return nil
+}

@@ -1,0 +1,261 @@
+package s3
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// dialer makes connections to one endpoint, directly or through a proxy, and
+// judges handshakes where their errors still have types.
+type dialer struct {
+	open  func(ctx context.Context, network, address string) (net.Conn, error)
+	tls   *tls.Config
+	proxy *url.URL
+	stall time.Duration
+	now   func() time.Time
+	last  atomic.Pointer[handshake] // the last one that was accepted
+}
+
+// handshake is what a finished handshake settled.
+type handshake struct {
+	at    time.Time
+	state tls.ConnectionState
+}
+
+func newDialer(o Options, m mode, endpoint *url.URL) (*dialer, error) {
+	d := &dialer{open: o.Dial, stall: o.Stall, now: o.Now}
+	if d.open == nil {
+		d.open = (&net.Dialer{Timeout: handshakeTime, KeepAlive: 30 * time.Second, Control: control}).DialContext
+	}
+	if m.scheme == "https" {
+		d.tls = o.TLS.Clone()
+		if d.tls.ServerName == "" {
+			d.tls.ServerName = endpoint.Hostname()
+		}
+	}
+	if o.Proxy == "" {
+		return d, nil
+	}
+	p, err := url.Parse(o.Proxy)
+	if err != nil || p.Scheme != "http" || p.Host == "" || p.User != nil {
+		return nil, errors.New("proxy: want http://host:port")
+	}
+	if p.Port() == "" {
+		p.Host = net.JoinHostPort(p.Hostname(), "80")
+	}
+	d.proxy = p
+	return d, nil
+}
+
+// control refuses, once the name is resolved, addresses that no store has but
+// that metadata services and the link itself have.
+func control(_, address string, _ syscall.RawConn) error {
+	a, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return fmt.Errorf("address %q: %w", address, err)
+	}
+	if forbidden(a.Addr()) {
+		return &addressError{a.Addr()}
+	}
+	return nil
+}
+
+var metadata = netip.MustParseAddr("fd00:ec2::254")
+
+func forbidden(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	return a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() || a == metadata
+}
+
+type addressError struct{ addr netip.Addr }
+
+func (e *addressError) Error() string {
+	return fmt.Sprintf("address %s is link-local, multicast, unspecified or a metadata service: never a store", e.addr)
+}
+
+// plain dials for http: the endpoint, or the proxy as the transport asks.
+func (d *dialer) plain(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
+	defer cancel()
+	c, err := d.open(ctx, network, address)
+	if err != nil {
+		exchangeOf(ctx).dialFailed(err)
+		return nil, err
+	}
+	return &watched{Conn: newStalling(c, d.stall)}, nil
+}
+
+// secure dials for https and returns only what has proved who it is.
+func (d *dialer) secure(ctx context.Context, network, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
+	defer cancel()
+	c, err := d.reach(ctx, network, address)
+	if err == nil {
+		var w *watched
+		if w, err = d.handshake(ctx, c); err == nil {
+			return w, nil
+		}
+		c.Close()
+	}
+	exchangeOf(ctx).dialFailed(err)
+	return nil, err
+}
+
+// reach opens a connection to address, by way of the proxy if there is one.
+func (d *dialer) reach(ctx context.Context, network, address string) (net.Conn, error) {
+	if d.proxy == nil {
+		return d.open(ctx, network, address)
+	}
+	c, err := d.open(ctx, network, d.proxy.Host)
+	if err != nil {
+		return nil, err
+	}
+	if t, ok := ctx.Deadline(); ok {
+		c.SetDeadline(t)
+	}
+	if err := tunnel(c, address); err != nil {
+		c.Close()
+		return nil, err
+	}
+	c.SetDeadline(time.Time{})
+	return c, nil
+}
+
+// tunnel asks a proxy for a connection to address.
+func tunnel(c net.Conn, address string) error {
+	req := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: address}, Host: address, Header: http.Header{}}
+	if err := req.Write(c); err != nil {
+		return err
+	}
+	// The proxy sends nothing behind its answer before we do, so nothing is
+	// lost in this buffer.
+	resp, err := http.ReadResponse(bufio.NewReader(io.LimitReader(c, headerLimit)), req)
+	if err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return &proxyError{resp.StatusCode}
+	}
+	return nil
+}
+
+type proxyError struct{ status int }
+
+func (e *proxyError) Error() string {
+	return fmt.Sprintf("the proxy refuses the connection: status %d", e.status)
+}
+
+// handshake runs TLS over c and notes how far it came.
+func (d *dialer) handshake(ctx context.Context, c net.Conn) (*watched, error) {
+	e := &tlsError{}
+	conf := d.tls.Clone()
+	conf.VerifyConnection = func(s tls.ConnectionState) error {
+		e.chain = s.PeerCertificates
+		if d.tls.VerifyConnection != nil {
+			if err := d.tls.VerifyConnection(s); err != nil {
+				return err
+			}
+		}
+		e.accepted = true
+		return nil
+	}
+	conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		e.asked = true
+		return new(tls.Certificate), nil
+	}
+	t := tls.Client(newStalling(c, d.stall), conf)
+	if err := t.HandshakeContext(ctx); err != nil {
+		e.err = err
+		var v *tls.CertificateVerificationError
+		if errors.As(err, &v) {
+			e.chain = v.UnverifiedCertificates
+		}
+		return nil, e
+	}
+	state := t.ConnectionState()
+	d.last.Store(&handshake{at: d.now(), state: state})
+	return &watched{Conn: t, tls13: state.Version >= tls.VersionTLS13, asked: e.asked}, nil
+}
+
+// tlsError is a handshake that failed, and how far it had come.
+type tlsError struct {
+	accepted bool // the server's certificate had been accepted
+	asked    bool // the server had asked for ours
+	chain    []*x509.Certificate
+	err      error
+}
+
+func (e *tlsError) Error() string { return "handshake: " + e.err.Error() }
+func (e *tlsError) Unwrap() error { return e.err }
+
+// watched notes an alert that arrives after the handshake: TLS 1.3 reports a
+// refused device only there.
+type watched struct {
+	net.Conn
+	tls13, asked bool
+
+	mu   sync.Mutex
+	late error
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	if _, ok := remoteAlert(err); ok {
+		w.mu.Lock()
+		w.late = err
+		w.mu.Unlock()
+	}
+	return n, err
+}
+
+// alert returns the alert that arrived after the handshake, nil for none.
+func (w *watched) alert() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.late
+}
+
+// stalling ends a connection on which no byte has moved, in either direction,
+// for a while. Progress one way keeps the other way's wait alive, so that a
+// long upload does not time out the reader of its answer.
+type stalling struct {
+	net.Conn
+	after time.Duration
+}
+
+func newStalling(c net.Conn, after time.Duration) *stalling {
+	s := &stalling{c, after}
+	s.moved(1)
+	return s
+}
+
+func (s *stalling) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	s.moved(n)
+	return n, err
+}
+
+func (s *stalling) Write(p []byte) (int, error) {
+	n, err := s.Conn.Write(p)
+	s.moved(n)
+	return n, err
+}
+
+func (s *stalling) moved(n int) {
+	if n > 0 {
+		s.Conn.SetDeadline(time.Now().Add(s.after))
+	}
+}

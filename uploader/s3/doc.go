@@ -1,0 +1,46 @@
+// Package s3 is the uploader's store: a bucket behind minio-go, one of three
+// security modes, and the table that says what an error means.
+//
+// # Modes
+//
+//	mode     scheme   body on the wire                                    proved
+//	low      http     aws-chunked, each 64 KiB chunk signed, checksum     plain
+//	medium   https    inside TLS, UNSIGNED-PAYLOAD, checksum              tls
+//
+// In both, every request is signed (SigV4), and the object's SHA-256 travels
+// as a ready-made header x-amz-checksum-sha256 that the store compares. It is
+// never a trailer, which some stores refuse, and never UNSIGNED-PAYLOAD over
+// http, where bytes could be changed on the way. A scheme that contradicts
+// the mode is an error of New; no fallback leads from one mode to another.
+//
+// In mode low nothing the other side says is proved: not its answers, not a
+// download, not "stored". In mode medium no byte of HTTP, and no signature,
+// leaves before the server has proved who it is (package certs).
+//
+// # Requests
+//
+// One attempt each: repetition, order and patience belong to package
+// uploader. An object is one PUT of known size, with If-None-Match: * when
+// its key must be free; bodies from 1 MiB on ask first (Expect:
+// 100-continue), so that a taken key costs no volume.
+//
+// minio-go has its own ideas about retries, regions, redirects, proxies,
+// credentials and cookies; all are turned off. Name lookup, connection and
+// handshake have 10 s together; a connection on which no byte moves either
+// way for Options.Stall ends. Link-local, multicast, unspecified and metadata
+// addresses are refused after the name is resolved. Answers are bounded: 1 MiB
+// for a refusal, 4 MiB for one page of a list, the caller's limit for Get.
+//
+// # Errors
+//
+// Each is an *uploader.Error. Errors are judged where they still have types:
+// in the dialer, on the connection (TLS 1.3 tells a refused device only with
+// the first read), and on the answer before minio-go reads it. The table in
+// class.go is the whole judgement; the first line that fits counts.
+//
+// Of a server's answer only status, code and request id are kept, and those
+// not if they hold our key: a refusal may echo the string to sign, the
+// Authorization header, a token. Errors of net/http that quote the server are
+// reduced to a fixed text. The message itself leaves this package only by
+// Report.Message, escaped, for the terminal of `canseal s3 check`.
+package s3

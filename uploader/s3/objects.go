@@ -1,0 +1,246 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"net/http"
+	"regexp"
+	"time"
+
+	"canseal/uploader"
+
+	"github.com/minio/minio-go/v7"
+)
+
+// keyForm is every key of ours: nothing from the bus, no "..", no blanks.
+var keyForm = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*$`)
+
+const (
+	headerSHA256 = "x-amz-checksum-sha256"
+	fullObject   = "FULL_OBJECT"
+)
+
+// Create puts an object under a free key (If-None-Match: *). Where the key is
+// taken it looks what is there: with the same size and SHA-256 the error is of
+// class Confirmed and comes with what the store holds; else KeyConflict, or
+// CannotCompare when the store does not tell.
+func (c *Client) Create(ctx context.Context, o uploader.Object) (uploader.Stored, error) {
+	stored, err := c.send(ctx, new(exchange), o, true)
+	var e *uploader.Error
+	if !errors.As(err, &e) || e.Status != http.StatusPreconditionFailed {
+		return stored, err
+	}
+	there, statErr := c.Stat(ctx, o.Key)
+	e.Class = compare(o, there, statErr)
+	if e.Class == uploader.CannotCompare {
+		e.Err = statErr
+	}
+	return there, e
+}
+
+// compare judges what lies under a key that was to be free.
+func compare(o uploader.Object, there uploader.Stored, err error) uploader.Class {
+	switch {
+	case err != nil:
+		if cl := uploader.ClassOf(err); cl == uploader.Network || cl == uploader.Busy {
+			return cl
+		}
+		return uploader.CannotCompare
+	case there.Size != o.Size:
+		return uploader.KeyConflict
+	case there.Checksum.Algorithm != "SHA256" || there.Checksum.Type != fullObject:
+		return uploader.CannotCompare
+	case there.Checksum.Value != base64.StdEncoding.EncodeToString(o.SHA256[:]):
+		return uploader.KeyConflict
+	}
+	return uploader.Confirmed
+}
+
+// Replace puts an object, whatever is there.
+func (c *Client) Replace(ctx context.Context, o uploader.Object) (uploader.Stored, error) {
+	return c.send(ctx, new(exchange), o, false)
+}
+
+// send puts an object in one request, its SHA-256 as a header that the store
+// checks: never as a trailer, and over http never without a signature of each
+// chunk.
+func (c *Client) send(ctx context.Context, x *exchange, o uploader.Object, create bool) (uploader.Stored, error) {
+	if err := checkKey(o.Key); err != nil {
+		return uploader.Stored{}, err
+	}
+	if o.Size <= 0 {
+		return uploader.Stored{}, own(uploader.Transfer, fmt.Errorf("put %s: %d bytes; an empty object cannot be checked", o.Key, o.Size))
+	}
+	meta := maps.Clone(o.Meta)
+	if meta == nil {
+		meta = make(map[string]string, 1)
+	}
+	want := base64.StdEncoding.EncodeToString(o.SHA256[:])
+	meta[headerSHA256] = want
+	opts := minio.PutObjectOptions{UserMetadata: meta, DisableMultipart: true, DisableContentSha256: c.mode.unsigned}
+	if create {
+		opts.SetMatchETagExcept("*")
+	}
+	info, err := c.core.Client.PutObject(x.in(ctx), c.o.Bucket, o.Key, &body{r: o.Body, x: x}, o.Size, opts)
+	if err != nil {
+		return uploader.Stored{}, c.refused(x, err)
+	}
+	stored := uploader.Stored{Size: o.Size, ETag: info.ETag, VersionID: info.VersionID, Checksum: checksum(info.ChecksumSHA256, info.ChecksumMode)}
+	if v := stored.Checksum.Value; v != "" && v != want {
+		return stored, own(uploader.Transfer, fmt.Errorf("put %s: the store answers another checksum", o.Key))
+	}
+	if c.mode.proved == "tls" {
+		c.o.Accepted()
+	}
+	return stored, nil
+}
+
+// Stat asks for size and checksum. A missing object is of class NoneThere. A
+// refusal is CannotTell: stores say 403 for a missing key to whoever may not
+// list, so only a write tells whether the key pair is good.
+func (c *Client) Stat(ctx context.Context, key string) (uploader.Stored, error) {
+	if err := checkKey(key); err != nil {
+		return uploader.Stored{}, err
+	}
+	x := &exchange{op: opStat}
+	info, err := c.core.Client.StatObject(x.in(ctx), c.o.Bucket, key, minio.StatObjectOptions{Checksum: true})
+	if err != nil {
+		return uploader.Stored{}, c.refused(x, err)
+	}
+	return storedOf(info), nil
+}
+
+// Get reads a whole object of at most limit bytes; a larger one is of class
+// TooLarge. Where the store names a SHA-256 of the object, the bytes are
+// checked against it.
+func (c *Client) Get(ctx context.Context, key string, limit int64) ([]byte, error) {
+	r, stored, err := c.Open(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	tooLarge := own(uploader.TooLarge, fmt.Errorf("get %s: more than %d bytes", key, limit))
+	if stored.Size > limit {
+		return nil, tooLarge
+	}
+	var b bytes.Buffer
+	if _, err := io.Copy(&b, io.LimitReader(r, limit+1)); err != nil {
+		return nil, err
+	}
+	if int64(b.Len()) > limit {
+		return nil, tooLarge
+	}
+	return b.Bytes(), nil
+}
+
+// Open reads an object as a stream; the caller closes it. Errors of Read are
+// *uploader.Error, a wrong checksum or length at the end among them.
+func (c *Client) Open(ctx context.Context, key string) (io.ReadCloser, uploader.Stored, error) {
+	if err := checkKey(key); err != nil {
+		return nil, uploader.Stored{}, err
+	}
+	x := &exchange{op: opGet}
+	r, info, _, err := c.core.GetObject(x.in(ctx), c.o.Bucket, key, minio.GetObjectOptions{Checksum: true})
+	if err != nil {
+		return nil, uploader.Stored{}, c.refused(x, err)
+	}
+	return &download{ReadCloser: r, key: key}, storedOf(info), nil
+}
+
+// Entry is one object of a list.
+type Entry struct {
+	Key      string
+	Size     int64
+	Modified time.Time
+}
+
+// List walks the objects whose key begins with prefix, in order. It ends
+// after an error.
+func (c *Client) List(ctx context.Context, prefix string) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		x := &exchange{op: opList}
+		opts := minio.ListObjectsOptions{Prefix: prefix, Recursive: true}
+		for o := range c.core.ListObjectsIter(x.in(ctx), c.o.Bucket, opts) {
+			if o.Err != nil {
+				yield(Entry{}, c.refused(x, o.Err))
+				return
+			}
+			if !yield(Entry{Key: o.Key, Size: o.Size, Modified: o.LastModified.UTC()}, nil) {
+				return
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			yield(Entry{}, own(uploader.Network, err))
+		}
+	}
+}
+
+func checkKey(key string) error {
+	if len(key) > 512 || !keyForm.MatchString(key) {
+		return own(uploader.Config, fmt.Errorf("key %q: not of the form of ours", key))
+	}
+	return nil
+}
+
+func own(c uploader.Class, err error) *uploader.Error { return &uploader.Error{Class: c, Err: err} }
+
+func storedOf(info minio.ObjectInfo) uploader.Stored {
+	return uploader.Stored{
+		Size: info.Size, ETag: info.ETag, VersionID: info.VersionID,
+		Checksum: checksum(info.ChecksumSHA256, info.ChecksumMode),
+	}
+}
+
+// checksum reads the store's word. A store that names no type and whose value
+// has no part count means the whole object.
+func checksum(value, kind string) uploader.Checksum {
+	if raw, err := base64.StdEncoding.DecodeString(value); kind == "" && err == nil && len(raw) == 32 {
+		kind = fullObject
+	}
+	switch {
+	case value == "" || len(value) > 64 || kind != fullObject && kind != "COMPOSITE":
+		return uploader.Checksum{}
+	}
+	return uploader.Checksum{Algorithm: "SHA256", Type: kind, Value: value}
+}
+
+// body keeps the first error of reading the caller's file, so that a bad card
+// is not taken for a bad network. It hides other methods of the file.
+type body struct {
+	r io.ReadSeeker
+	x *exchange
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if err != nil && err != io.EOF {
+		b.x.bodyFailed(err)
+	}
+	return n, err
+}
+
+func (b *body) Seek(offset int64, whence int) (int64, error) { return b.r.Seek(offset, whence) }
+
+// download gives the errors of a stream their class.
+type download struct {
+	io.ReadCloser
+	key string
+}
+
+func (d *download) Read(p []byte) (int, error) {
+	n, err := d.ReadCloser.Read(p)
+	if err == nil || err == io.EOF {
+		return n, err
+	}
+	class := uploader.Transfer
+	if isNetwork(err) {
+		class = uploader.Network
+	}
+	return n, own(class, fmt.Errorf("get %s: %w", d.key, reduce(err)))
+}

@@ -1,0 +1,51 @@
+package s3
+
+import (
+	"crypto/tls"
+	"time"
+
+	"canseal/certs"
+)
+
+// Status is the section tls of device.json.
+type Status struct {
+	Profile    string        `json:"profile,omitempty"`
+	Attempt    string        `json:"attempt,omitempty"`
+	Version    string        `json:"version,omitempty"`   // of the last handshake, like "TLS 1.3"
+	Suite      string        `json:"suite,omitempty"`     // like "TLS_AES_128_GCM_SHA256"
+	Handshake  string        `json:"handshake,omitempty"` // when, RFC 3339
+	Downgraded bool          `json:"downgraded"`
+	Bundle     *BundleStatus `json:"bundle,omitempty"`
+}
+
+// BundleStatus is what the trust bundle holds.
+type BundleStatus struct {
+	DaysLeft     int                 `json:"days_left"` // until the last usable certificate expires
+	Certificates []certs.Certificate `json:"certificates"`
+}
+
+// Status tells what the last handshake settled and what is trusted. In mode
+// low it is empty.
+func (c *Client) Status() Status {
+	if c.mode.scheme != "https" {
+		return Status{}
+	}
+	s := Status{Profile: "modern", Attempt: "modern"}
+	if b := c.o.Bundle; b != nil {
+		s.Bundle = &BundleStatus{DaysLeft: b.DaysLeft(c.o.Now()), Certificates: b.Certificates}
+	}
+	if h := c.wire.dialer.last.Load(); h != nil {
+		s.Version, s.Suite = tls.VersionName(h.state.Version), tls.CipherSuiteName(h.state.CipherSuite)
+		s.Handshake = h.at.UTC().Format(time.RFC3339)
+	}
+	return s
+}
+
+// Skew returns the store's clock minus ours as the last answer over a
+// verified connection showed it, in whole seconds; false when there was none.
+func (c *Client) Skew() (time.Duration, bool) {
+	if d := c.wire.skew.Load(); d != nil {
+		return *d, true
+	}
+	return 0, false
+}

@@ -1,0 +1,195 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	handshakeTime  = 10 * time.Second // name, connection and TLS together
+	continueTime   = time.Second
+	answerLimit    = 1 << 20 // bytes of an error or a list
+	headerLimit    = 64 << 10
+	continueLength = 1 << 20 // bodies from here on ask before they are sent
+)
+
+// wire is the transport under minio-go: own connections, and a record of what
+// was seen of each request.
+type wire struct {
+	base   *http.Transport
+	dialer *dialer
+	secure bool
+	now    func() time.Time
+	skew   atomic.Pointer[time.Duration]
+}
+
+func newWire(o Options, m mode, endpoint *url.URL) (*wire, error) {
+	d, err := newDialer(o, m, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	w := &wire{dialer: d, secure: m.scheme == "https", now: o.Now}
+	w.base = &http.Transport{
+		DialContext: d.plain, DialTLSContext: d.secure,
+		ResponseHeaderTimeout: o.Stall, ExpectContinueTimeout: continueTime, IdleConnTimeout: o.Stall / 2,
+		WriteBufferSize:     64 << 10,
+		MaxIdleConnsPerHost: o.Workers, DisableCompression: true, MaxResponseHeaderBytes: headerLimit,
+		Protocols: new(http.Protocols),
+	}
+	w.base.Protocols.SetHTTP1(true)
+	if d.proxy != nil && !w.secure {
+		w.base.Proxy = http.ProxyURL(d.proxy)
+	}
+	return w, nil
+}
+
+// operation is what a request was for.
+type operation uint8
+
+const (
+	opPut operation = iota
+	opStat
+	opGet
+	opList
+)
+
+// exchange is what was seen of one request: by the dialer, on the connection,
+// in the answer. It travels in the request's context, because minio-go keeps
+// only the text of some errors.
+type exchange struct {
+	op operation
+
+	mu     sync.Mutex
+	dial   error    // of a connection made for this request
+	conn   *watched // the connection that carried it
+	body   error    // of reading what was to be sent
+	status int
+	answer answer
+}
+
+// answer is what is kept of a refusal.
+type answer struct {
+	Code      string `xml:"Code"`
+	RequestID string `xml:"RequestId"`
+	Header    string `xml:"Header"`       // AWS names the header that it does not support
+	Argument  string `xml:"ArgumentName"` // so do others
+	Message   string `xml:"Message"`      // for the terminal of s3 check alone
+
+	retryAfter string
+	html       bool
+}
+
+type exchangeKey struct{}
+
+func (x *exchange) in(ctx context.Context) context.Context {
+	return context.WithValue(ctx, exchangeKey{}, x)
+}
+
+func exchangeOf(ctx context.Context) *exchange {
+	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+		return x
+	}
+	return new(exchange)
+}
+
+func (x *exchange) note(f func()) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	f()
+}
+
+func (x *exchange) dialFailed(err error) { x.note(func() { x.dial = err }) }
+func (x *exchange) bodyFailed(err error) { x.note(func() { x.body = err }) }
+
+// RoundTrip sends one request and writes down what is seen.
+func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
+	x := exchangeOf(req.Context())
+	trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
+		c, _ := i.Conn.(*watched)
+		x.note(func() { x.conn = c })
+	}}
+	req = req.WithContext(httptrace.WithClientTrace(req.Context(), trace))
+	if req.ContentLength >= continueLength {
+		// A store that will refuse says so before the body is on its way. The
+		// header is no part of the signature.
+		req.Header.Set("Expect", "100-continue")
+	}
+	resp, err := w.base.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	resp.Header.Del("Set-Cookie") // minio-go would send it back
+	w.measure(resp)
+	return resp, x.read(resp)
+}
+
+// measure takes the difference of the clocks from a server that has proved
+// who it is.
+func (w *wire) measure(resp *http.Response) {
+	if !w.secure {
+		return
+	}
+	if t, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		skew := t.Sub(w.now()).Truncate(time.Second)
+		w.skew.Store(&skew)
+	}
+}
+
+// read keeps what counts of an answer, and bounds the rest. A refusal's body
+// is replaced by the little that minio-go needs of it.
+func (x *exchange) read(resp *http.Response) error {
+	a := answer{retryAfter: resp.Header.Get("Retry-After")}
+	ok := resp.StatusCode/100 == 2
+	if !ok {
+		text, err := io.ReadAll(io.LimitReader(resp.Body, answerLimit))
+		resp.Body.Close()
+		if err != nil {
+			return fmt.Errorf("read the refusal: %w", err)
+		}
+		a.parse(text, resp.Header)
+		resp.Body = io.NopCloser(bytes.NewReader(nil))
+		resp.Header.Del("x-minio-error-code")
+		resp.Header.Del("x-minio-error-desc")
+	} else if x.op == opList {
+		resp.Body = &capped{ReadCloser: resp.Body, left: answerLimit * 4}
+	}
+	x.note(func() { x.status, x.answer = resp.StatusCode, a })
+	return nil
+}
+
+func (a *answer) parse(text []byte, h http.Header) {
+	keep := *a
+	if err := xml.Unmarshal(text, a); err != nil {
+		*a = keep
+		a.html = strings.HasPrefix(h.Get("Content-Type"), "text/html")
+		a.Message = string(text[:min(len(text), 1024)])
+	}
+	if a.RequestID == "" {
+		a.RequestID = h.Get("x-amz-request-id")
+	}
+}
+
+// capped ends an endless answer with an error.
+type capped struct {
+	io.ReadCloser
+	left int
+}
+
+func (c *capped) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, errLongAnswer
+	}
+	n, err := c.ReadCloser.Read(p[:min(len(p), c.left)])
+	c.left -= n
+	return n, err
+}

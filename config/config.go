@@ -40,7 +40,7 @@ type Config struct {
 type Device struct {
 	ID        string `yaml:"id" like:"[0-9A-Fa-f]{8}" want:"8 hex digits" scope:"local"` // upper case; "" = from the hardware
 	Meta      string `yaml:"meta" like:"[a-zA-Z0-9; ]{1,30}" want:"at most 30 of letters, digits, blanks and ;" scope:"signed"`
-	AliveFile string `yaml:"alive_file" like:"/[^\\x00]+" want:"an absolute path" scope:"local"`
+	AliveFile string `yaml:"alive_file" like:"/[^\\x00-\\x1f]+" want:"an absolute path" scope:"local"`
 }
 
 // Log is what the recorder does.
@@ -89,9 +89,9 @@ type Filter struct {
 
 // Every thins accepted frames out, per identifier; one of its fields is set.
 type Every struct {
-	Count  *int           `yaml:"count" is:"1..1000000"` // one frame of so many
-	Time   *time.Duration `yaml:"time" is:"1ms..24h"`    // at most one frame in so long
-	Change Payload        `yaml:"change"`                // only when a payload bit under the mask changed
+	Count  *int           `yaml:"count" is:"1..1000000"`                // one frame of so many
+	Time   *time.Duration `yaml:"time" is:"1ms..24h"`                   // at most one frame in so long
+	Change Payload        `yaml:"change" like:"([0-9A-Fa-f]{2}){1,64}"` // only when a payload bit under the mask changed
 }
 
 // Control pauses and resumes recording by the value of a signal.
@@ -136,8 +136,8 @@ type Upload struct {
 	Region    string        `yaml:"region" default:"us-east-1" like:"[a-zA-Z0-9-]{1,32}" want:"a region such as us-east-1" scope:"signed"`
 	Prefix    string        `yaml:"prefix" like:"[a-zA-Z0-9_-][a-zA-Z0-9._-]*(/[a-zA-Z0-9_-][a-zA-Z0-9._-]*)*" want:"names of letters, digits, . _ - with / between them" scope:"signed"`
 	PathStyle bool          `yaml:"path_style" default:"true" scope:"signed"`
-	AccessKey Secret        `yaml:"access_key" scope:"local"`
-	SecretKey Secret        `yaml:"secret_key" scope:"local"`
+	AccessKey Secret        `yaml:"access_key" want:"the key, {file: PATH} or {env: NAME}" scope:"local"`
+	SecretKey Secret        `yaml:"secret_key" want:"the secret, stored, {file: PATH} or {env: NAME}" scope:"local"`
 	Heartbeat time.Duration `yaml:"heartbeat" default:"300s" is:"1m..24h" scope:"air"`
 	Order     string        `yaml:"order" default:"oldest" is:"oldest|newest|mixed" scope:"air"`
 	Bandwidth ByteSize      `yaml:"bandwidth" default:"0kB" is:"0kB|1KiB.." scope:"air"` // per second, 0 = no limit
@@ -165,7 +165,7 @@ type TLS struct {
 	ResetMeansNoSuite    bool          `yaml:"reset_means_no_suite" default:"false" strong:"false true"`
 	ClockBootstrap       bool          `yaml:"clock_bootstrap" default:"false" strong:"false true"`
 	LegacyDHE            bool          `yaml:"legacy_dhe" default:"false" strong:"false true"`
-	OpenSSL              string        `yaml:"openssl" like:"/[^\\x00]+" want:"an absolute path" scope:"local"`
+	OpenSSL              string        `yaml:"openssl" like:"/[^\\x00-\\x1f]+" want:"an absolute path" scope:"local"`
 	RenewBefore          time.Duration `yaml:"renew_before" default:"30d" is:"1h..365d" scope:"air"`
 }
 
@@ -173,7 +173,7 @@ type TLS struct {
 type OTA struct {
 	Policy string        `yaml:"policy" default:"off" is:"off|signed|bucket"`
 	Every  time.Duration `yaml:"every" default:"600s" is:"1m..24h" scope:"air"`
-	Signer string        `yaml:"signer" like:"[^\\x00]+" want:"the path of a certificate file"`
+	Signer string        `yaml:"signer" like:"[^\\x00-\\x1f]+" want:"the path of a certificate file"`
 	Card   string        `yaml:"card" default:"trusted" is:"trusted|signed"`
 	Fleet  string        `yaml:"fleet" like:"[A-Za-z0-9._-]{1,64}" want:"at most 64 of letters, digits, . _ -"`
 }

@@ -6,7 +6,10 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"reflect"
 	"strings"
+
+	"gopkg.in/yaml.v3"
 )
 
 // Secret is a secret, or where it is to be had. It prints itself as [secret],
@@ -113,6 +116,44 @@ func (s Secret) Source() string {
 		return "stored"
 	}
 	return "absent"
+}
+
+// secret reads a secret: its value, where to have it, or the word stored.
+func (w *walk) secret(n *yaml.Node, r row, s *Secret, path string) {
+	want := r.wanted()
+	switch {
+	case n.Kind == yaml.MappingNode:
+		w.secretPlace(n, s, path, want)
+	case n.Kind != yaml.ScalarNode, n.Tag == "!!null", n.Value == "":
+		w.problem(n, path, "no secret", want, "")
+	case n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0, strings.ContainsAny(n.Value, "\r\n\x00"), len(n.Value) > maxSecret:
+		w.problem(n, path, "a text of several lines", want, "")
+	case n.Value == "stored":
+		s.source = secretStored
+	default:
+		s.source, s.text = secretValue, &n.Value
+	}
+}
+
+func (w *walk) secretPlace(n *yaml.Node, s *Secret, path, want string) {
+	var from secretPlace
+	before := len(w.problems)
+	w.section(n, reflect.ValueOf(&from).Elem(), path)
+	switch {
+	case len(w.problems) > before:
+	case (from.File == "") == (from.Env == ""):
+		w.problem(n, path, "a section", want, "one of file and env")
+	case from.File != "":
+		s.source, s.text = secretFile, &from.File
+	default:
+		s.source, s.text = secretEnv, &from.Env
+	}
+}
+
+// secretPlace is where a secret that is not in the configuration is.
+type secretPlace struct {
+	File string `yaml:"file" like:"/[^\\x00-\\x1f]+" want:"an absolute path"`
+	Env  string `yaml:"env" like:"[A-Za-z_][A-Za-z0-9_]*" want:"the name of a variable"`
 }
 
 // Every way to print a secret ends in [secret].

@@ -105,6 +105,14 @@ var (
 	rateUnits = []unit{{"M", 1e6}, {"k", 1e3}}
 )
 
+// showTime prints a time as the file could say it.
+func showTime(d time.Duration) string {
+	if d == 0 {
+		return "0s"
+	}
+	return inUnits(int64(d), timeUnits)
+}
+
 // inUnits prints n in the greatest unit that divides it.
 func inUnits(n int64, units []unit) string {
 	for _, u := range units {

@@ -1,0 +1,140 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"gopkg.in/yaml.v3"
+)
+
+// ErrNotAdopted: the secret of a file cannot be replaced without touching
+// anything else.
+var ErrNotAdopted = errors.New("the secret key cannot be replaced by stored: write it on one line, plain or in quotes")
+
+// Adopt takes a secret key that stands in the file out of it: the text comes
+// back with the word stored in its place and nothing else changed, and beside
+// it the secret, to be made durable before the text is. A file without such a
+// secret comes back as it is, with secret "".
+func Adopt(file []byte) (adopted []byte, secret string, err error) {
+	root, problem := document(file)
+	if problem != nil {
+		return nil, "", *problem
+	}
+	node := find(root, "upload", "secret_key")
+	if node == nil || node.Kind != yaml.ScalarNode || node.Value == "stored" || node.Value == "" {
+		return file, "", nil
+	}
+	start, end, ok := extent(file, node)
+	if !ok {
+		return nil, "", ErrNotAdopted
+	}
+	adopted = bytes.Join([][]byte{file[:start], []byte("stored"), file[end:]}, nil)
+	if !onlyStored(root, adopted) {
+		return nil, "", ErrNotAdopted
+	}
+	return adopted, node.Value, nil
+}
+
+// find is the value at a path of keys, nil where there is none.
+func find(n *yaml.Node, keys ...string) *yaml.Node {
+	for _, key := range keys {
+		var next *yaml.Node
+		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content) && next == nil; i += 2 {
+			if n.Content[i].Value == key {
+				next = n.Content[i+1]
+			}
+		}
+		if next == nil {
+			return nil
+		}
+		n = next
+	}
+	return n
+}
+
+// extent is where a value on one line begins and ends in the file.
+func extent(file []byte, n *yaml.Node) (start, end int, ok bool) {
+	start = offset(file, n.Line, n.Column)
+	rest := string(file[start:])
+	size := 0
+	switch n.Style {
+	case 0:
+		size = len(n.Value)
+		ok = strings.HasPrefix(rest, n.Value)
+	case yaml.SingleQuotedStyle:
+		written := "'" + strings.ReplaceAll(n.Value, "'", "''") + "'"
+		size, ok = len(written), strings.HasPrefix(rest, written)
+	case yaml.DoubleQuotedStyle:
+		size, ok = closing(rest)
+	}
+	return start, start + size, ok && !strings.ContainsAny(rest[:size], "\r\n")
+}
+
+// closing is the length of a text in double quotes.
+func closing(text string) (int, bool) {
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1, true
+		}
+	}
+	return 0, false
+}
+
+// offset is the place of a line and column, both from 1, the column in
+// characters behind a byte order mark.
+func offset(file []byte, line, column int) int {
+	at := 0
+	if bytes.HasPrefix(file, []byte("\ufeff")) {
+		at = len("\ufeff")
+	}
+	for ; line > 1 && at < len(file); line-- {
+		at += lineLength(file[at:])
+	}
+	for ; column > 1 && at < len(file); column-- {
+		_, size := utf8.DecodeRune(file[at:])
+		at += size
+	}
+	return at
+}
+
+// lineLength is the length of the first line with its end: LF, CRLF or CR.
+func lineLength(text []byte) int {
+	i := bytes.IndexAny(text, "\r\n")
+	switch {
+	case i < 0:
+		return len(text)
+	case text[i] == '\r' && i+1 < len(text) && text[i+1] == '\n':
+		return i + 2
+	}
+	return i + 1
+}
+
+// onlyStored tells whether two files say the same but for the secret key.
+func onlyStored(before *yaml.Node, adopted []byte) bool {
+	after, problem := document(adopted)
+	if problem != nil {
+		return false
+	}
+	now := find(after, "upload", "secret_key")
+	if now == nil || now.Value != "stored" {
+		return false
+	}
+	now.Value = find(before, "upload", "secret_key").Value
+	return meaning(before) == meaning(after)
+}
+
+// meaning prints kinds and values of a tree, whatever their style and place.
+func meaning(n *yaml.Node) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %q", n.Kind, n.Value)
+	for _, below := range n.Content {
+		b.WriteString("(" + meaning(below) + ")")
+	}
+	return b.String()
+}

@@ -10,37 +10,37 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// ErrNotAdopted: the secret of a file cannot be replaced without touching
+// ErrNotAdopted: a secret cannot be taken out of a file without touching
 // anything else.
-var ErrNotAdopted = errors.New("the secret key cannot be replaced by stored: write it on one line, plain or in quotes")
+var ErrNotAdopted = errors.New("wanted it by value, on one line, plain or in quotes")
 
-// Adopt takes a secret key that stands in the file out of it: the text comes
-// back with the word stored in its place and nothing else changed, and beside
-// it the secret, to be made durable before the text is. A file without such a
-// secret comes back as it is, with secret "".
-func Adopt(file []byte) (adopted []byte, secret string, err error) {
+// Adopt takes the secret at a path such as upload.secret_key, which stands in
+// the file, out of it: the text comes back with the word stored in its place
+// and nothing else changed. The secret has to be durable in the state folder
+// before the text is.
+func Adopt(file []byte, path string) ([]byte, error) {
 	root, problem := document(file)
 	if problem != nil {
-		return nil, "", *problem
+		return nil, fmt.Errorf("adopt %s: %w", path, problem)
 	}
-	node := find(root, "upload", "secret_key")
-	if node == nil || node.Kind != yaml.ScalarNode || node.Value == "stored" || node.Value == "" {
-		return file, "", nil
+	node := find(root, path)
+	if node == nil || node.Kind != yaml.ScalarNode {
+		return nil, fmt.Errorf("adopt %s: %w", path, ErrNotAdopted)
 	}
 	start, end, ok := extent(file, node)
 	if !ok {
-		return nil, "", ErrNotAdopted
+		return nil, fmt.Errorf("adopt %s: %w", path, ErrNotAdopted)
 	}
-	adopted = bytes.Join([][]byte{file[:start], []byte("stored"), file[end:]}, nil)
-	if !onlyStored(root, adopted) {
-		return nil, "", ErrNotAdopted
+	adopted := bytes.Join([][]byte{file[:start], []byte("stored"), file[end:]}, nil)
+	if !onlyStored(root, adopted, path) {
+		return nil, fmt.Errorf("adopt %s: %w", path, ErrNotAdopted)
 	}
-	return adopted, node.Value, nil
+	return adopted, nil
 }
 
 // find is the value at a path of keys, nil where there is none.
-func find(n *yaml.Node, keys ...string) *yaml.Node {
-	for _, key := range keys {
+func find(n *yaml.Node, path string) *yaml.Node {
+	for key := range strings.SplitSeq(path, ".") {
 		var next *yaml.Node
 		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content) && next == nil; i += 2 {
 			if n.Content[i].Value == key {
@@ -115,17 +115,18 @@ func lineLength(text []byte) int {
 	return i + 1
 }
 
-// onlyStored tells whether two files say the same but for the secret key.
-func onlyStored(before *yaml.Node, adopted []byte) bool {
+// onlyStored tells whether two files say the same but for the value at a path,
+// which the second has as stored.
+func onlyStored(before *yaml.Node, adopted []byte, path string) bool {
 	after, problem := document(adopted)
 	if problem != nil {
 		return false
 	}
-	now := find(after, "upload", "secret_key")
+	now := find(after, path)
 	if now == nil || now.Value != "stored" {
 		return false
 	}
-	now.Value = find(before, "upload", "secret_key").Value
+	now.Value = find(before, path).Value
 	return meaning(before) == meaning(after)
 }
 

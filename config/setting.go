@@ -11,7 +11,8 @@ import (
 type Setting struct {
 	Path    string // where it stands: buses[0].filter[1].every.count
 	Field   string // which field it is: buses[].filter[].every.count
-	Line    int
+	Line    int    // of the key, with Column
+	Column  int
 	Value   string // as the file could say it; "[secret]", "[3]" for a list of 3 sections, "set" for an optional section
 	Default string // what holds where the file does not name it
 

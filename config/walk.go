@@ -230,7 +230,7 @@ func (w *walk) named(at place, r row, v reflect.Value, path string) {
 		return
 	}
 	s := Setting{
-		Path: path, Field: fieldPath(path), Line: at.key.Line,
+		Path: path, Field: fieldPath(path), Line: at.key.Line, Column: at.key.Column,
 		Value: show(v), Default: show(before), differs: !reflect.DeepEqual(v.Interface(), before.Interface()),
 	}
 	if r.initial == "" && before.IsZero() {

@@ -3,12 +3,13 @@ package mdf
 import "canseal/can"
 
 // Record is one record of a file: *Frame, or one of the side records Gap,
-// VerdictChange, Clock, State, Security, Sender, Plain and Mark by value.
-// Times are ns since 1970-01-01 UTC; the file holds them as whole float64
-// nanoseconds since its start, exact to 104 days.
+// VerdictChange, Clock, State, Security, Sender and Plain by value.
+//
+// Times are ns since 1970-01-01 UTC. The file holds them as float64 ns since
+// its start: exact within 104 days of it, rounded beyond. Identifiers have 29
+// bits; a Bus, Sender or count fills its whole integer.
 type Record interface {
-	rid() uint8
-	encode(c *codec)
+	appendTo(w *Writer) error
 }
 
 // Frame is a frame of any kind as it was recorded.
@@ -98,12 +99,4 @@ type Plain struct {
 	Sender   uint8
 	Len      uint8 // bytes of Data in use, 0-64
 	Data     [can.MaxData]byte
-}
-
-// Mark ends every write to a file and tells our bytes from what a power cut
-// leaves behind them. The Writer makes marks itself.
-type Mark struct {
-	Time   int64
-	Offset uint64 // bytes of the stream before this record
-	CRC    uint32 // CRC-32C from the end of the mark before to the end of Offset
 }

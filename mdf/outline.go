@@ -1,0 +1,298 @@
+package mdf
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Bounds for what a file may claim of itself.
+const (
+	maxText   = 1 << 20 // bytes of a TX or MD block
+	maxLinks  = 64
+	maxRecord = 4096 // bytes of a record without its id
+)
+
+// outline is what stands before the records: where they begin, how long each
+// is, and the places that finishing patches.
+type outline struct {
+	header   Header
+	finished bool
+	end      string // value of the entry "end", with its blanks
+	endAt    int64
+	stream   int64      // address of the first record
+	length   int64      // bytes of records by the DT block
+	size     [256]int   // bytes of a record without id, by record id; 0: not declared
+	cycles   [256]int64 // address of the cycle count, by record id
+	counts   [256]uint64
+}
+
+// parse reads the outline of a file of size bytes. What is wrong with it
+// comes as a *CorruptError.
+func parse(r io.ReaderAt, size int64) (*outline, error) {
+	p := &parser{r: r, size: size}
+	o := &outline{}
+	for _, step := range []func(*outline) error{p.identification, p.head} {
+		if err := step(o); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+// parser reads blocks of a file that may be anything.
+type parser struct {
+	r    io.ReaderAt
+	size int64
+}
+
+// block is a block as read: data without header and links.
+type block struct {
+	at, length int64
+	links      []int64
+	data       []byte
+}
+
+func corrupt(at int64, want, format string, args ...any) error {
+	return &CorruptError{Offset: at, Want: want, Got: fmt.Sprintf(format, args...)}
+}
+
+// bytes reads n bytes at an address.
+func (p *parser) bytes(at, n int64) ([]byte, error) {
+	if at < 0 || n < 0 || at > p.size-n {
+		return nil, corrupt(at, fmt.Sprintf("%d bytes", n), "the end of the file at %d", p.size)
+	}
+	b := make([]byte, n)
+	if k, err := p.r.ReadAt(b, at); k < len(b) {
+		if errors.Is(err, io.EOF) {
+			return nil, corrupt(at, fmt.Sprintf("%d bytes", n), "%d", k)
+		}
+		return nil, fmt.Errorf("read %d bytes at %d: %w", n, at, err)
+	}
+	return b, nil
+}
+
+// identification reads the ID block. Its patch may have been torn by a power
+// cut: then the file is not finished.
+func (p *parser) identification(o *outline) error {
+	b, err := p.bytes(0, idSize)
+	if err != nil {
+		return err
+	}
+	live, done := identification(false), identification(true)
+	for i := range b {
+		if b[i] != live[i] && b[i] != done[i] {
+			return corrupt(int64(i), "the identification of a canseal MDF 4.11 file", "byte %#02x", b[i])
+		}
+	}
+	o.finished = string(b) == string(done)
+	return nil
+}
+
+// head reads the HD block and what it links to.
+func (p *parser) head(o *outline) error {
+	hd, err := p.block(idSize, "HD", 6, 32)
+	if err != nil {
+		return err
+	}
+	o.header.Start = int64(binary.LittleEndian.Uint64(hd.data))
+	if err := p.comment(o, hd.links[5]); err != nil {
+		return err
+	}
+	if err := p.history(o, hd.links[1]); err != nil {
+		return err
+	}
+	return p.group(o, hd.links[0])
+}
+
+// comment reads the comment of HD.
+func (p *parser) comment(o *outline, at int64) error {
+	c, err := p.xml(at)
+	if err != nil {
+		return err
+	}
+	if f := c.text(treeOurs, "format"); f != format {
+		return corrupt(at, "format "+format+" of canseal", "%q", f)
+	}
+	end := c[[2]string{treeOurs, "end"}]
+	if len(end.value) != len(endOpen) {
+		return corrupt(at, "entry end of 8 characters", "%q", end.value)
+	}
+	o.end, o.endAt = end.value, at+24+end.at
+	if err := c.header(&o.header); err != nil {
+		return corrupt(at, "numbers in the comment of HD", "%v", err)
+	}
+	return nil
+}
+
+// history reads the FH block, which holds the version that wrote the file.
+func (p *parser) history(o *outline, at int64) error {
+	fh, err := p.block(at, "FH", 2, 16)
+	if err != nil {
+		return err
+	}
+	c, err := p.xml(fh.links[1])
+	if err != nil {
+		return err
+	}
+	o.header.Version = c.text("", "tool_version")
+	return nil
+}
+
+// group reads the DG block, its channel groups and the head of its records.
+func (p *parser) group(o *outline, at int64) error {
+	dg, err := p.block(at, "DG", 4, 8)
+	if err != nil {
+		return err
+	}
+	if dg.links[0] != 0 || dg.data[0] != 1 {
+		return corrupt(at, "one data group with record ids of 1 byte", "next %d, %d bytes", dg.links[0], dg.data[0])
+	}
+	for cg := dg.links[1]; cg != 0; {
+		if cg, err = p.channelGroup(o, cg); err != nil {
+			return err
+		}
+	}
+	for _, g := range groups {
+		if o.size[g.rid] == 0 && g.rid != ridPlain {
+			return corrupt(at, "a group "+g.name, "none")
+		}
+	}
+	return p.records(o, dg.links[2])
+}
+
+// channelGroup reads a CG block and returns the address of the next.
+func (p *parser) channelGroup(o *outline, at int64) (int64, error) {
+	cg, err := p.block(at, "CG", 6, 32)
+	if err != nil {
+		return 0, err
+	}
+	name, err := p.text(cg.links[2], "TX")
+	if err != nil {
+		return 0, err
+	}
+	rid, size := binary.LittleEndian.Uint64(cg.data), binary.LittleEndian.Uint32(cg.data[24:])
+	if rid == 0 || rid > 255 || o.size[rid] != 0 {
+		return 0, corrupt(at, "a record id of its own, 1-255", "%d", rid)
+	}
+	if size < 8 || size > maxRecord {
+		return 0, corrupt(at, fmt.Sprintf("records of 8 to %d bytes", maxRecord), "%d", size)
+	}
+	if g := find(uint8(rid)); g != nil && (g.name != name || g.size != int(size)) {
+		return 0, corrupt(at, fmt.Sprintf("group %s of %d bytes", g.name, g.size), "%q of %d", name, size)
+	}
+	o.size[rid], o.cycles[rid] = int(size), at+cycleCountAt
+	o.counts[rid] = binary.LittleEndian.Uint64(cg.data[8:])
+	if rid == uint64(ridPlain) {
+		o.header.Plain = true
+	}
+	if rid == uint64(ridData8) {
+		return cg.links[0], p.source(o, cg.links[3])
+	}
+	return cg.links[0], nil
+}
+
+// source reads the SI block, which holds the bit rates.
+func (p *parser) source(o *outline, at int64) error {
+	si, err := p.block(at, "SI", 3, 8)
+	if err != nil {
+		return err
+	}
+	c, err := p.xml(si.links[2])
+	if err != nil {
+		return err
+	}
+	for i := range o.header.BitRates {
+		rate, err := c.number(treeBuses, rateName(i), 10, 33)
+		if err != nil {
+			return corrupt(si.links[2], "a bit rate", "%v", err)
+		}
+		o.header.BitRates[i] = uint32(rate)
+	}
+	return nil
+}
+
+// records reads the head of the DT block.
+func (p *parser) records(o *outline, at int64) error {
+	dt, err := p.header(at, "DT")
+	if err != nil {
+		return err
+	}
+	o.stream, o.length = at+dtHeader, dt.length-dtHeader
+	if o.finished && o.length > p.size-o.stream {
+		return corrupt(at, fmt.Sprintf("%d bytes of records", o.length), "%d", p.size-o.stream)
+	}
+	return nil
+}
+
+// header reads the 24 bytes that every block but ID begins with.
+func (p *parser) header(at int64, id string) (block, error) {
+	if at < idSize || at%8 != 0 {
+		return block{}, corrupt(at, "an address of a block "+id, "%d", at)
+	}
+	b, err := p.bytes(at, 24)
+	if err != nil {
+		return block{}, err
+	}
+	if string(b[:4]) != "##"+id {
+		return block{}, corrupt(at, "block ##"+id, "%q", b[:4])
+	}
+	links := binary.LittleEndian.Uint64(b[16:])
+	if links > maxLinks {
+		return block{}, corrupt(at+16, fmt.Sprintf("at most %d links", maxLinks), "%d", links)
+	}
+	length := int64(binary.LittleEndian.Uint64(b[8:]))
+	if length < 24+8*int64(links) {
+		return block{}, corrupt(at+8, fmt.Sprintf("a length of %d or more", 24+8*links), "%d", length)
+	}
+	return block{at: at, length: length, links: make([]int64, links)}, nil
+}
+
+// block reads a block with at least so many links and bytes of data.
+func (p *parser) block(at int64, id string, links, data int) (block, error) {
+	b, err := p.header(at, id)
+	if err != nil {
+		return block{}, err
+	}
+	if len(b.links) < links || b.length < int64(24+8*len(b.links)+data) || b.length > maxText {
+		return block{}, corrupt(at, fmt.Sprintf("block ##%s with %d links and %d bytes", id, links, data),
+			"%d links and %d bytes in all", len(b.links), b.length)
+	}
+	body, err := p.bytes(at+24, b.length-24)
+	if err != nil {
+		return block{}, err
+	}
+	for i := range b.links {
+		b.links[i] = int64(binary.LittleEndian.Uint64(body[8*i:]))
+	}
+	b.data = body[8*len(b.links):]
+	return b, nil
+}
+
+// text reads a TX or MD block.
+func (p *parser) text(at int64, id string) (string, error) {
+	b, err := p.block(at, id, 0, 1)
+	if err != nil {
+		return "", err
+	}
+	text, _, ok := strings.Cut(string(b.data), "\x00")
+	if !ok {
+		return "", corrupt(at, "text that ends with a zero byte", "none")
+	}
+	return text, nil
+}
+
+// xml reads an MD block.
+func (p *parser) xml(at int64) (comment, error) {
+	s, err := p.text(at, "MD")
+	if err != nil {
+		return nil, err
+	}
+	c, err := parseComment(s)
+	if err != nil {
+		return nil, corrupt(at, "XML", "%v", err)
+	}
+	return c, nil
+}

@@ -1,0 +1,134 @@
+package mdf
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+)
+
+// stream walks the records of a file by their ids.
+type stream struct {
+	r      io.ReaderAt
+	sizes  *[256]int
+	next   int64  // address of the byte behind buf[:n]
+	end    int64  // address behind the last record
+	first  int64  // address of the first record
+	buf    []byte // read ahead
+	pos, n int
+	summed int // buf[:summed] is in crc
+	crc    uint32
+}
+
+func (o *outline) records(r io.ReaderAt, end int64) *stream {
+	return &stream{r: r, sizes: &o.size, next: o.stream, first: o.stream, end: end, buf: make([]byte, bufferSize)}
+}
+
+// at returns the address of the next record.
+func (s *stream) at() int64 { return s.next - int64(s.n-s.pos) }
+
+// record returns the next record with its id in front; it is valid until the
+// next call. At the end of the records it returns io.EOF, for bytes that are
+// no record a *CorruptError.
+func (s *stream) record() ([]byte, error) {
+	if s.n-s.pos <= maxRecord && s.next < s.end {
+		if err := s.fill(); err != nil {
+			return nil, err
+		}
+	}
+	if s.pos == s.n {
+		return nil, io.EOF
+	}
+	rid := s.buf[s.pos]
+	size := s.sizes[rid] + 1
+	if size == 1 {
+		return nil, corrupt(s.at(), "a declared record id", "%d", rid)
+	}
+	if size > s.n-s.pos {
+		return nil, corrupt(s.at(), fmt.Sprintf("a record of %d bytes", size), "%d before the end", s.n-s.pos)
+	}
+	rec := s.buf[s.pos : s.pos+size]
+	s.pos += size
+	return rec, nil
+}
+
+// fill moves what is left to the front and reads on.
+func (s *stream) fill() error {
+	s.sum(s.pos)
+	s.n = copy(s.buf, s.buf[s.pos:s.n])
+	s.pos, s.summed = 0, 0
+	want := int(min(int64(len(s.buf)-s.n), s.end-s.next))
+	k, err := s.r.ReadAt(s.buf[s.n:s.n+want], s.next)
+	s.n, s.next = s.n+k, s.next+int64(k)
+	if k < want && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read records at %d: %w", s.next, err)
+	}
+	if k < want {
+		s.end = s.next // the file became shorter than it said
+	}
+	return nil
+}
+
+// sum takes the bytes up to pos into the checksum.
+func (s *stream) sum(pos int) {
+	s.crc = crc32.Update(s.crc, castagnoli, s.buf[s.summed:pos])
+	s.summed = pos
+}
+
+// marked tells whether the record just returned, a mark, is right, and begins
+// the next checksum.
+func (s *stream) marked(rec []byte) error {
+	begin := s.pos - len(rec)
+	at := s.at() - int64(len(rec))
+	s.sum(begin + 1 + 16)
+	offset, sum := binary.LittleEndian.Uint64(rec[1+8:]), binary.LittleEndian.Uint32(rec[1+16:])
+	got := s.crc
+	s.crc, s.summed = 0, s.pos
+	if offset != uint64(at-s.first) {
+		return corrupt(at+1+8, fmt.Sprintf("a mark at offset %d", at-s.first), "%d", offset)
+	}
+	if sum != got {
+		return corrupt(at+1+16, fmt.Sprintf("checksum %08X", got), "%08X", sum)
+	}
+	return nil
+}
+
+// scan is what a walk by record ids and marks found.
+type scan struct {
+	kept  int64 // address behind the last right mark
+	stats tally // of the records up to there
+	all   tally // of all records walked
+	why   error // *CorruptError: what ended the walk before the last byte
+}
+
+// scan walks records and checks marks up to an address.
+func (o *outline) scan(r io.ReaderAt, end int64) (scan, error) {
+	s := o.records(r, end)
+	none := newTally(o.header.Start)
+	found := scan{kept: o.stream, stats: none, all: none}
+	for {
+		rec, err := s.record()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil && rec[0] == ridMark {
+			err = s.marked(rec)
+		}
+		if err == nil {
+			err = found.all.add(rec, o.header.Start, s.at()-int64(len(rec)))
+		}
+		var c *CorruptError
+		if errors.As(err, &c) {
+			found.why = err
+			break
+		}
+		if err != nil {
+			return scan{}, err
+		}
+		if rec[0] == ridMark {
+			found.kept, found.stats = s.at(), found.all
+		}
+	}
+	return found, nil
+}

@@ -104,7 +104,7 @@ var header = Header{
 	StorageID: "035344534333324780", ConfigCRC32: 0xCBF43926, Session: 17, Split: 3, Comment: "truck 7; <left> & \"right\"",
 	BootID: "2f3a1c5e-0d2b-4a68-9f1e-8c7b6a5d4e3f", ClockOffset: -1500, Flush: 1e9,
 	ConfigSHA256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-	BitRates: [8]uint32{500_000, 0, 1_000_000, 0, 0, 0, 0, 33_333}, Plain: true,
+	BitRates:     [8]uint32{500_000, 0, 1_000_000, 0, 0, 0, 0, 33_333}, Plain: true,
 }
 
 // randomFrame returns a frame of any kind at a time.

@@ -109,26 +109,37 @@ func (o *outline) scan(r io.ReaderAt, end int64) (scan, error) {
 	found := scan{kept: o.stream, stats: none, all: none}
 	for {
 		rec, err := s.record()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err == nil && rec[0] == ridMark {
-			err = s.marked(rec)
-		}
 		if err == nil {
-			err = found.all.add(rec, o.header.Start, s.at()-int64(len(rec)))
-		}
-		var c *CorruptError
-		if errors.As(err, &c) {
-			found.why = err
-			break
+			err = found.take(s, rec, o.header.Start)
 		}
 		if err != nil {
-			return scan{}, err
-		}
-		if rec[0] == ridMark {
-			found.kept, found.stats = s.at(), found.all
+			return found, found.stop(err)
 		}
 	}
-	return found, nil
+}
+
+// take counts a record.
+func (c *scan) take(s *stream, rec []byte, start int64) error {
+	if rec[0] != ridMark {
+		return c.all.add(rec, start, s.at()-int64(len(rec)))
+	}
+	if err := s.marked(rec); err != nil {
+		return err
+	}
+	c.all.Records[ridMark]++
+	c.kept, c.stats = s.at(), c.all
+	return nil
+}
+
+// stop sorts out why a walk ended; an error of reading is handed back.
+func (c *scan) stop(err error) error {
+	var damage *CorruptError
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil
+	case errors.As(err, &damage):
+		c.why = damage
+		return nil
+	}
+	return err
 }

@@ -63,7 +63,7 @@ func (c *checker) channel(cn *block, within span) {
 	c.expect(c.text(cn.links[2]) != "", "channel name", cn.at, "a name", "none")
 	c.width(cn)
 	s := bits(cn)
-	c.expect(s.from >= within.from && s.to <= within.to, "bits", cn.at,
+	c.expect(s == span{} || s.from >= within.from && s.to <= within.to, "bits", cn.at,
 		fmt.Sprintf("bits within %d to %d", within.from, within.to), fmt.Sprintf("%d to %d", s.from, s.to))
 	c.store(cn)
 	members := c.list(cn.links[1], 0)

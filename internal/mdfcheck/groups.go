@@ -118,13 +118,13 @@ func (c *checker) busEvent(cg *block) {
 	c.expect(cg.u16(18) == '.', "path separator", cg.at, "46", cg.u16(18))
 	frames := 0
 	for _, cn := range c.list(cg.links[1], 0) {
-		if cn.links[1] == 0 {
+		if cn.u8(0) == typeMaster || cn.u8(0) == typeVirtualMaster {
 			continue
 		}
 		frames++
 		c.frame(cn)
 	}
-	c.expect(frames == 1, "bus event", cg.at, "one channel with members", frames)
+	c.expect(frames == 1, "bus event", cg.at, "one channel beside the master", frames)
 }
 
 // members that readers ask for, by the name of the frame channel.

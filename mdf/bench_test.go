@@ -1,0 +1,125 @@
+package mdf
+
+import (
+	"testing"
+
+	"canseal/can"
+)
+
+// void is a file that takes everything and keeps nothing.
+type void struct{ *card }
+
+func (void) WriteAt(b []byte, off int64) (int, error) { return len(b), nil }
+func (void) Sync() error                              { return nil }
+
+// busy returns events of two busy buses: classic and FD, data and remote.
+func busy(n int) []can.Event {
+	events := make([]can.Event, n)
+	for i := range events {
+		e := &events[i]
+		e.Bus, e.Frame.ID = uint8(1+i&1), uint32(i*37&0x7FF)
+		e.Frame.DLC, e.Frame.Len = 8, 8
+		switch {
+		case i%64 == 0:
+			e.Frame.Flags, e.Frame.DLC, e.Frame.Len = can.FD|can.BRS, 15, 64
+		case i%4 == 0:
+			e.Frame.ID, e.Frame.Flags = uint32(i*7919&idMask), can.Extended
+		}
+		for k := range e.Frame.Payload() {
+			e.Frame.Data[k] = byte(i * k)
+		}
+	}
+	return events
+}
+
+func perSecond(b *testing.B, frames int) {
+	b.ReportMetric(float64(frames)/b.Elapsed().Seconds()/1e6, "Mframes/s")
+}
+
+func BenchmarkFrame(b *testing.B) {
+	events := busy(1024)
+	w, err := Create(void{newCard(nil)}, header)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	now := int64(start)
+	i := 0
+	for b.Loop() {
+		e := &events[i&1023]
+		now += 55_000
+		e.Time = now
+		if err := w.Frame(e); err != nil {
+			b.Fatal(err)
+		}
+		i++
+	}
+	perSecond(b, b.N)
+}
+
+// recorded returns a live file of n frames.
+func recorded(b *testing.B, n int) []byte {
+	events := busy(1024)
+	f := newCard(make([]byte, 0, 32*n+1<<20))
+	w, err := Create(f, header)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range n {
+		e := &events[i&1023]
+		e.Time = start + int64(i)*55_000
+		w.Frame(e)
+		f.pending = nil
+	}
+	if err := w.Sync(); err != nil {
+		b.Fatal(err)
+	}
+	return f.data
+}
+
+func BenchmarkFrames(b *testing.B) {
+	const n = 1_000_000
+	data := recorded(b, n)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for b.Loop() {
+		r, err := Open(newView(data), int64(len(data)))
+		if err != nil {
+			b.Fatal(err)
+		}
+		read := 0
+		for range r.Frames() {
+			read++
+		}
+		if read != n {
+			b.Fatal(read)
+		}
+	}
+	perSecond(b, n*b.N)
+}
+
+func BenchmarkRepair(b *testing.B) {
+	const n = 1_000_000
+	data := recorded(b, n)
+	data = data[:len(data)-10]
+	f := newView(data)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for b.Loop() {
+		rep, err := Repair(&scratch{card: f})
+		if err != nil || !rep.Cut {
+			b.Fatal(rep, err)
+		}
+	}
+	perSecond(b, n*b.N)
+}
+
+// newView is a file on the data itself.
+func newView(data []byte) *card { return &card{data: data, left: -1} }
+
+// scratch is a file that forgets what is written to it.
+type scratch struct{ *card }
+
+func (*scratch) WriteAt(b []byte, off int64) (int, error) { return len(b), nil }
+func (*scratch) Truncate(int64) error                     { return nil }
+func (*scratch) Sync() error                              { return nil }

@@ -46,7 +46,7 @@ var kinds = map[reflect.Type]*kind{
 		parse: func(text string) (any, error) { return parseReserve(text) },
 	},
 	reflect.TypeFor[Match](): {
-		want: "identifiers such as 11:0x7E8, 29:0x18FEF100, 11:0x100-0x1FF or 29:0x00FEF100/0x00FFFF00", schema: "string",
+		want: "identifiers such as 11:0x7E8 or 29:0x18FEF100, a range a-b or a mask a/m", schema: "string",
 		like:  `^(11:0x[0-9A-Fa-f]{1,3}([-/]0x[0-9A-Fa-f]{1,3})?|29:0x[0-9A-Fa-f]{1,8}([-/]0x[0-9A-Fa-f]{1,8})?)$`,
 		parse: func(text string) (any, error) { return parseMatch(text) },
 	},
@@ -162,15 +162,23 @@ func parseHex(digits string) uint32 {
 	return uint32(n)
 }
 
-// matchHint shows both ways to write what may have been meant.
+// matchHint shows how to write what may have been meant.
 func matchHint(text string) string {
-	digits := strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(strings.ToUpper(text), "0X"), "H"), "X")
-	n, err := strconv.ParseUint(digits, 16, 29)
+	digits := strings.TrimSuffix(strings.TrimPrefix(strings.ToUpper(text), "0X"), "H")
+	hints := identifiers("if hexadecimal, write ", digits, 16)
+	if decimal.MatchString(text) {
+		hints = append(hints, identifiers("if decimal, ", digits, 10)...)
+	}
+	return strings.Join(hints, "; ")
+}
+
+func identifiers(when, digits string, base int) []string {
+	n, err := strconv.ParseUint(digits, base, 29)
 	switch {
 	case err != nil:
-		return ""
+		return nil
 	case n > 0x7FF:
-		return fmt.Sprintf("if hexadecimal, write 29:0x%08X", n)
+		return []string{when + Match{true, uint32(n), uint32(n), 0}.String()}
 	}
-	return fmt.Sprintf("if hexadecimal, write 11:0x%03X or 29:0x%08X", n, n)
+	return []string{when + Match{false, uint32(n), uint32(n), 0}.String() + " or " + Match{true, uint32(n), uint32(n), 0}.String()}
 }

@@ -106,7 +106,7 @@ func invalid(file []byte) (at int) {
 
 // quoted is what a message of package yaml may quote from the file: the name
 // of an anchor, which may be a secret that starts with a star.
-var quoted = regexp.MustCompile(`'[^']{2,}'`)
+var quoted = regexp.MustCompile(`'[^' ]{2,}'`)
 
 // syntax is the problem of a file that is not YAML.
 func syntax(file []byte, err error) *Problem {
@@ -116,6 +116,7 @@ func syntax(file []byte, err error) *Problem {
 	}
 	line, text := firstBad(file)
 	p := &Problem{Line: line, Column: 1, Got: "no YAML: " + quoted.ReplaceAllString(what, "…"), Want: "YAML"}
+	p.Hint = "look at the indentation, colons, quotes and brackets of this line"
 	indent := len(text) - len(strings.TrimLeft(text, " \t"))
 	switch {
 	case strings.Contains(text[:indent], "\t"):

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"gopkg.in/yaml.v3"
 )
@@ -41,17 +42,21 @@ func (w *walk) unknown(key *yaml.Node, t reflect.Type, path string) {
 
 // homesOf are the paths of all settings with that key.
 func homesOf(key string) []string {
-	var homes []string
-	for _, f := range list(rows(reflect.TypeFor[Config]()), "", nil) {
-		if f.Path == key || strings.HasSuffix(f.Path, "."+key) {
-			homes = append(homes, f.Path)
-		}
+	found := homes()[key]
+	if len(found) > 2 {
+		return append(found[:2:2], fmt.Sprintf("%d more", len(found)-2))
 	}
-	if len(homes) > 2 {
-		homes = append(homes[:2], fmt.Sprintf("%d more", len(homes)-2))
-	}
-	return homes
+	return found
 }
+
+var homes = sync.OnceValue(func() map[string][]string {
+	paths := map[string][]string{}
+	for _, f := range list(rows(reflect.TypeFor[Config]()), "", nil) {
+		key := f.Path[strings.LastIndex(f.Path, ".")+1:]
+		paths[key] = append(paths[key], f.Path)
+	}
+	return paths
+})
 
 // nearestKey is the key that differs least from a word, when that is little:
 // two letters, or one in short words.

@@ -1,0 +1,51 @@
+// Package uploader brings sealed segments from the card into a bucket, each
+// once, and believes that one has arrived only when the store has said so in
+// figures.
+//
+// # The queue is the card
+//
+// A segment that is sealed (its name is SPLIT.MF4 and seal.log has its line)
+// and has no receipt (SPLIT.MF4.sent) is in the queue. Nothing else is
+// remembered over a restart. device.json goes first, then pinned segments,
+// then the oldest.
+//
+// # A segment's way
+//
+//	                   200, figures equal                ┌──────────┐
+//	queued ── Create ──────────────────────────────────► │ receipt  │
+//	   ▲        │ 412, what is there equals ours ──────► │ (.sent)  │
+//	   │        │ network error ── Stat: equal ────────► └──────────┘
+//	   │        │                    │ absent, or not told
+//	   ├────────┼── pause ◄──────────┘
+//	   │        │ bytes did not arrive as sent: file read again, 3 times more
+//	   │        ▼
+//	   │     parked: key_conflict, cannot_compare, too_large, transfer, local_corruption
+//	   └──────── Retry (canseal segments retry), restart
+//
+// Object key and bytes are fixed when a segment is sealed, so sending twice
+// makes no second object. The key is created, never overwritten. Equal means
+// size and the store's SHA-256. The file is compared with its seal record
+// while it is read; one that differs in two reads is parked as
+// local_corruption and not sent. Parked segments stay on the card and in
+// device.json; this package deletes nothing.
+//
+// # The endpoint
+//
+// An error has a Class; the table in action.go says what follows. What
+// concerns one segment parks it, and the queue goes on. What concerns the
+// endpoint stops the flow:
+//
+//	action     state     next try                                           ended at once by
+//	retry      retry     full jitter below a bound that doubles             –
+//	wait       retry     a put of device.json, 1 to 60 min                  a clock that is set or synchronised
+//	operator   operator  the same; 15 to 60 min for a full store            Retry, a clock that is set
+//
+// One failed try costs no more than its answer: while the flow is stopped for
+// an operator only device.json is put. No stop is for ever, since most words
+// of a store can be forged by whoever sits on the path.
+//
+// # Virtual time
+//
+// All waiting is on timers and channels, and no mutex is held while time
+// passes, so that tests run weeks in testing/synctest.
+package uploader

@@ -1,0 +1,203 @@
+package uploader
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"canseal/internal/clock"
+	"canseal/segment"
+)
+
+// Options of an uploader.
+type Options struct {
+	Store Store
+	Card  segment.Card
+
+	Mode     string // low, medium, high: as receipts have it
+	Endpoint string // https://host:9000: as receipts have it
+	Bucket   string
+	Prefix   string // of all keys, without slash at the end; mostly empty
+	Proved   string // tls or plain: what a receipt of this store is worth
+
+	Heartbeat  time.Duration                  // of device.json; default 5 min
+	DeviceJSON func() []byte                  // nil: no heartbeat, and segments are the probes
+	EventsJSON func() ([]byte, bool)          // events.jsonl, and whether it has changed since the last call; may be nil
+	Meta       map[string]string              // hw, fw: metadata of each segment
+	Clock      interface{ Now() clock.Stamp } // for receipts and class clock; nil: the system's, unsynchronised
+	Random     func() float64                 // in [0, 1), spreads pauses; default math/rand
+	Log        *slog.Logger                   // nil: silent
+	// Event is told of changes of state, in the words of events.jsonl; may be
+	// nil.
+	Event func(kind, what string, bus uint8, detail map[string]any)
+}
+
+// Uploader is a component: New, then Run.
+type Uploader struct {
+	o     Options
+	poked chan struct{}
+	turn  chan struct{} // held by whoever works: Run, or Drain
+
+	// Owned by the holder of turn:
+	seals         seals
+	breaker       breaker
+	beatAt        time.Time
+	events        bool // events.jsonl is owed
+	started       time.Time
+	scanned       time.Time // zero: the queue is to be read from the card
+	queue         []item
+	owed          map[segment.Name]segment.Receipt // confirmed, but the card took no receipt
+	puts          uint64
+	unconditional bool // the store knows no If-None-Match
+	watch         watch
+	rate          rate
+
+	mu     sync.Mutex // held for moments only
+	parked map[segment.Name]Class
+	resend bool // Retry(true): receipts of other stores do not count
+	hurry  bool // Retry: try at once
+	state  Status
+}
+
+// New makes an uploader. It touches neither card nor network.
+func New(o Options) *Uploader {
+	if o.Heartbeat <= 0 {
+		o.Heartbeat = 5 * time.Minute
+	}
+	if o.Random == nil {
+		o.Random = rand.Float64
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Event == nil {
+		o.Event = func(string, string, uint8, map[string]any) {}
+	}
+	u := &Uploader{o: o, poked: make(chan struct{}, 1), turn: make(chan struct{}, 1),
+		owed: map[segment.Name]segment.Receipt{}, parked: map[segment.Name]Class{}}
+	u.started = time.Now()
+	if o.DeviceJSON != nil {
+		u.beatAt = u.started
+	}
+	u.state = Status{Mode: o.Mode, State: "idle", Endpoint: o.Endpoint, Bucket: o.Bucket, Since: u.started.UTC()}
+	return u
+}
+
+func (u *Uploader) String() string { return "uploader" }
+
+// Poke says that the card has changed: a segment was sealed or pinned.
+func (u *Uploader) Poke() {
+	select {
+	case u.poked <- struct{}{}:
+	default:
+	}
+}
+
+// Retry takes up parked segments again and ends a stop of the flow. With all,
+// segments are sent again whose receipts name another endpoint or bucket.
+func (u *Uploader) Retry(all bool) {
+	u.mu.Lock()
+	clear(u.parked)
+	u.resend = u.resend || all
+	u.hurry = true
+	u.mu.Unlock()
+	u.Poke()
+}
+
+// Run works until ctx ends.
+func (u *Uploader) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if wait := u.step(ctx); wait > 0 {
+			u.sleep(ctx, wait)
+		}
+	}
+	return nil
+}
+
+// step does one piece of work, or tells how long there is none.
+func (u *Uploader) step(ctx context.Context) time.Duration {
+	select {
+	case u.turn <- struct{}{}:
+	case <-ctx.Done():
+		return 0
+	}
+	defer func() { <-u.turn }()
+	u.refresh()
+	wait := min(u.work(ctx), u.o.Heartbeat)
+	if u.breaker.probing() {
+		wait = min(wait, clockPoll)
+	}
+	return wait
+}
+
+// work does the next task; it tells how long to rest where there is none.
+func (u *Uploader) work(ctx context.Context) time.Duration {
+	now := time.Now()
+	i := pick(u.queue, now)
+	var ready time.Time
+	if i >= 0 {
+		ready = latest(u.queue[i].after, u.started)
+	}
+	what, wait := next(now, u.breaker, u.beatAt, ready)
+	switch what {
+	case beat:
+		u.beat(ctx)
+	case send:
+		u.send(ctx, i)
+	}
+	u.publish("")
+	return wait
+}
+
+// clockPoll is how often the clock is looked at while the flow is stopped.
+const clockPoll = 2 * time.Second
+
+// sleep waits for the end of a pause or a poke.
+func (u *Uploader) sleep(ctx context.Context, wait time.Duration) {
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	case <-u.poked:
+		u.Poke() // refresh takes it
+	}
+}
+
+// Drain offers what is on the card, without pause, until the queue is empty,
+// the store refuses, or ctx ends: for the last segment, at shutdown. It works
+// beside or without Run.
+func (u *Uploader) Drain(ctx context.Context) error {
+	select {
+	case u.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-u.turn }()
+	u.scanned = time.Time{}
+	u.refresh()
+	if !u.breaker.probing() {
+		u.breaker = u.breaker.hurry(time.Now())
+	}
+	if u.o.DeviceJSON != nil {
+		u.beatAt = time.Now()
+	}
+	for ctx.Err() == nil {
+		if wait := u.work(ctx); wait > 0 || u.breaker.stopped {
+			return nil
+		}
+	}
+	return ctx.Err()
+}
+
+// asError gives every error a class.
+func asError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Class: Unknown, Err: err}
+}

@@ -2,46 +2,151 @@ package logger
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
 
 	"canseal/segment"
 )
 
-// Logger records one run.
-type Logger struct{ o Options }
+// Logger records one run: from Prepare to the end of its source.
+type Logger struct {
+	o        Options
+	tell     *teller
+	keep     *keeper
+	recorder *recorder
+	ready    chan struct{}
+	ended    chan struct{}
 
-// Prepare recovers the card, numbers the session and readies the seal chain.
-// A card that is missing or broken is no error: recording starts when it comes.
-func Prepare(o Options) (*Logger, Recovery, error) { return &Logger{o.withDefaults()}, Recovery{}, nil }
-
-// Recovery tells what was found at the start.
-type Recovery struct {
-	Repaired int // segments that a power cut had left open
-	Sealed   int // segments that became .MF4
-	Late     int // seal lines made late
-	Removed  int // names that held nothing of worth
-	Damaged  []segment.Name
-	LastEnd  string // end of the run before: "orderly", "cut", or empty if there was none
-	Problems []error
+	mu   sync.Mutex
+	snap snapshot
 }
 
-// Run records until the source ends, then seals. Cancelling ctx closes the source.
-func (l *Logger) Run(ctx context.Context) error { return nil }
+// ErrEnded is the answer of a Logger whose source has ended.
+var ErrEnded = errors.New("recording has ended")
 
-// Ready is closed when the first segment is open.
-func (l *Logger) Ready() <-chan struct{} { return nil }
+// Prepare brings the card into order and numbers the session. A card that is
+// missing or broken is no error: recording begins when it comes. Open the source
+// before, so that what the bus sends meanwhile waits in the kernel.
+func Prepare(o Options) (*Logger, Recovery, error) {
+	if o.Card == nil || o.State == nil || o.Clock == nil || o.Source == nil {
+		return nil, Recovery{}, errors.New("logger: card, state, clock and source are needed")
+	}
+	if _, err := segment.ParseDevice(string(o.Device)); err != nil {
+		return nil, Recovery{}, fmt.Errorf("logger: %w", err)
+	}
+	l := newLogger(o)
+	var rec Recovery
+	if err := l.o.CheckCard(); err != nil {
+		rec.Problems = append(rec.Problems, err)
+	} else if rec, err = l.recorder.attach(); err != nil {
+		rec.Problems = append(rec.Problems, err)
+	}
+	l.recorder.publish()
+	return l, rec, nil
+}
 
-// Rotate seals the running segment and waits for its seal line. With final no
-// other is opened before the next event comes.
+func newLogger(o Options) *Logger {
+	l := &Logger{o: o.withDefaults(), ready: make(chan struct{}), ended: make(chan struct{}), snap: snapshot{since: time.Now()}}
+	l.tell = newTeller(&l.o)
+	l.keep = newKeeper(&l.o, l.tell)
+	l.recorder = newRecorder(l)
+	return l
+}
+
+// Run records until the source ends, drains the queue, finishes and seals. When
+// ctx ends it closes the source, which has the same effect. It returns the error
+// of a source that did not end in order.
+func (l *Logger) Run(ctx context.Context) error {
+	defer close(l.ended)
+	stop := context.AfterFunc(ctx, func() { l.o.Source.Close() })
+	defer stop()
+	var tellers, keepers sync.WaitGroup
+	keepersStop := make(chan struct{})
+	tellers.Go(l.tell.run)
+	keepers.Go(func() { l.keep.run(keepersStop) })
+	go l.recorder.queue.capture(l.o.Source, l.o.Patient)
+	err := l.recorder.run()
+	close(keepersStop)
+	keepers.Wait()
+	l.recorder.publish()
+	close(l.tell.lines)
+	tellers.Wait()
+	if !ended(err) {
+		return fmt.Errorf("record: %w", err)
+	}
+	return nil
+}
+
+// Ready is closed when the recorder works: a segment is open, or it waits for a
+// card that takes one.
+func (l *Logger) Ready() <-chan struct{} { return l.ready }
+
+// String names the component.
+func (l *Logger) String() string { return "recorder" }
+
+// Rotate seals the running segment and waits until its seal line is written; a
+// name without numbers means that there was none. With final, for a box that is
+// about to lose its power, the next segment is opened by the next event only.
 func (l *Logger) Rotate(ctx context.Context, final bool) (segment.Name, error) {
-	return segment.Name{}, nil
+	var name segment.Name
+	var done <-chan struct{}
+	err := l.ask(ctx, func(r *recorder) { name, done = r.rotate(final) })
+	if err != nil || done == nil {
+		return name, err
+	}
+	select {
+	case <-done:
+		return name, nil
+	case <-ctx.Done():
+		return name, fmt.Errorf("seal segment %s: %w", name, ctx.Err())
+	}
 }
 
-// Renumber hands in the session that the bucket names.
-func (l *Logger) Renumber(ctx context.Context, bucket uint32) (uint32, error) { return 0, nil }
+// Renumber hands in the session that the bucket's device.json names, read over a
+// verified connection. If that is not below ours, not more than 100,000 above,
+// and nothing of this session was sent yet, the session gets a number above it:
+// state/session first, then the folder by one rename; files and seal lines keep
+// the old number. It returns the number in force. Nothing may be uploading
+// meanwhile.
+func (l *Logger) Renumber(ctx context.Context, bucket uint32) (session uint32, err error) {
+	for {
+		busy := false
+		asked := l.ask(ctx, func(r *recorder) { session, busy, err = r.renumber(bucket) })
+		if asked != nil || !busy {
+			return session, errors.Join(asked, err)
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return session, ctx.Err()
+		}
+	}
+}
 
-// Continue makes a Logger with other Options that goes on with the next split
-// of the same session, after Run has returned.
-func (l *Logger) Continue(o Options) *Logger { return l }
+// ask lets the recorder's goroutine do something.
+func (l *Logger) ask(ctx context.Context, do func(*recorder)) error {
+	done := make(chan struct{})
+	select {
+	case l.recorder.asked <- func(r *recorder) { defer close(done); do(r) }:
+	case <-l.ended:
+		return ErrEnded
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	<-done
+	return nil
+}
 
-// Status is a snapshot; it does not wait for the card.
-func (l *Logger) Status() Status { return Status{} }
+// Continue makes a Logger with other Options after Run has returned. It goes on
+// with the next split of the same session, and its first segment has a gap over
+// the time between.
+func (l *Logger) Continue(o Options) *Logger {
+	next := newLogger(o)
+	next.recorder.follow(l.recorder)
+	next.keep.chain = l.keep.chain
+	next.keep.shared = l.keep.view()
+	next.recorder.publish()
+	return next
+}

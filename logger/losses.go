@@ -60,15 +60,8 @@ func (l *losses) Frame(bus uint8, reason can.Reason, t int64) {
 
 // Merge adds all of o.
 func (l *losses) Merge(o *losses) {
-	if !o.any {
-		return
-	}
-	for bus := range o.by {
-		for reason := range o.by[bus] {
-			if m := o.by[bus][reason]; m.Times > 0 {
-				l.Add(uint8(bus), can.Reason(reason), m)
-			}
-		}
+	if o.any {
+		o.each(l.Add)
 	}
 }
 
@@ -76,5 +69,30 @@ func (l *losses) Merge(o *losses) {
 func (l *losses) Clear() {
 	if l.any {
 		*l = losses{}
+	}
+}
+
+// date adds to all stamps what offset says of them.
+func (l *losses) date(offset func(stamp int64) int64) {
+	if !l.any {
+		return
+	}
+	for bus := range l.by {
+		for reason := range l.by[bus] {
+			m := &l.by[bus][reason]
+			m.From += offset(m.From)
+			m.To += offset(m.To)
+		}
+	}
+}
+
+// each calls f for every loss.
+func (l *losses) each(f func(bus uint8, reason can.Reason, m loss)) {
+	for bus := range l.by {
+		for reason, m := range l.by[bus] {
+			if m.Times > 0 {
+				f(uint8(bus), can.Reason(reason), m)
+			}
+		}
 	}
 }

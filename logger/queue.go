@@ -134,6 +134,13 @@ func (q *queue) overflow(into *losses) (states []can.Event) {
 	return states
 }
 
+// empty reports that nothing waits.
+func (q *queue) empty() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.count == 0
+}
+
 // finish tells that no more events will come, and why.
 func (q *queue) finish(err error) {
 	q.mu.Lock()

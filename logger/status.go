@@ -1,6 +1,10 @@
 package logger
 
-import "canseal/can"
+import (
+	"time"
+
+	"canseal/can"
+)
 
 // Status is what device.json says about recording (docs/formats.md C7).
 type Status struct {
@@ -112,4 +116,67 @@ type BusStatus struct {
 	LastFrame     string   `json:"last_frame,omitempty"` // RFC 3339
 	Recording     string   `json:"recording"`            // as log.state
 	Role          string   `json:"role,omitempty"`
+}
+
+// Status is a snapshot; it does not wait for the card.
+func (l *Logger) Status() Status {
+	l.mu.Lock()
+	s := l.snap
+	l.mu.Unlock()
+	v := l.keep.view()
+	return Status{Log: logStatus(&s, &v), Buses: l.busStatus(&s), PlainDeleted: v.PlainDeleted}
+}
+
+func logStatus(s *snapshot, v *keeperView) LogStatus {
+	c := &s.counts
+	written := c.sealed + s.openBytes
+	return LogStatus{
+		Session: s.session, Split: s.split, State: s.state, Frames: c.frames - c.lost[can.LostWrite], Bytes: written, OpenBytes: s.openBytes,
+		Lost: lostOf(&c.lost), LostAtLeast: c.atLeast, Segments: v.Segments, Seal: v.Seal,
+		Card: CardStatus{
+			State: s.card.String(), Total: v.Space.Total, Free: v.Space.Free, Reserve: v.Reserve, Written: written,
+			FullIn: fullIn(v.Space.Free-v.Reserve, written, time.Since(s.since)),
+		},
+	}
+}
+
+// fullIn is the time in seconds until room is used up at the rate so far; 0:
+// unknown.
+func fullIn(room, written int64, in time.Duration) int64 {
+	if room <= 0 || written <= 0 || in < time.Minute {
+		return 0
+	}
+	return int64(float64(room) / float64(written) * in.Seconds())
+}
+
+func (l *Logger) busStatus(s *snapshot) []BusStatus {
+	links := make(map[uint8]Link)
+	for _, link := range l.o.Links() {
+		links[link.Number] = link
+	}
+	list := make([]BusStatus, 0, len(l.o.Buses))
+	for _, bus := range l.o.Buses {
+		b := statusOf(&s.counts.bus[bus.Number%buses], links[bus.Number])
+		b.Number, b.Interface, b.Role, b.Recording = bus.Number, bus.Interface, bus.Role, s.state
+		list = append(list, b)
+	}
+	return list
+}
+
+func statusOf(c *busCounts, link Link) BusStatus {
+	b := BusStatus{
+		Bitrate: link.Bitrate, DataBitrate: link.DataBitrate, ListenOnly: link.ListenOnly, FD: link.FD,
+		Differs: link.Differs, Stamps: link.Stamps, ReceiveBuffer: link.ReceiveBuffer,
+		Frames: c.frames - c.lost[can.LostWrite], Errors: c.errors, Sent: c.sent, OtherTx: c.otherTx, Lost: lostOf(&c.lost), LeftOut: c.leftOut,
+	}
+	if link.State != 0 {
+		b.Link = link.State.String()
+	}
+	if link.Controller != 0 {
+		b.Controller = link.Controller.String()
+	}
+	if c.last != 0 {
+		b.LastFrame = moment(c.last).Format(time.RFC3339Nano)
+	}
+	return b
 }

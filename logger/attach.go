@@ -1,0 +1,110 @@
+package logger
+
+import (
+	"slices"
+
+	"canseal/segment"
+)
+
+// attach brings the card into order and finds the numbers to go on with.
+func (r *recorder) attach() (Recovery, error) {
+	r.keep.hold()
+	defer r.keep.letGo()
+	r.keep.work(true)
+	rec, listing, err := r.keep.recover()
+	if err != nil {
+		return rec, err
+	}
+	for _, p := range rec.Problems {
+		r.o.Log.Warn("recovery", "problem", p)
+	}
+	if rec.Repaired+rec.Late > 0 {
+		r.keep.stale = true
+		r.o.Sealed()
+	}
+	r.keep.retain()
+	r.keep.survey()
+	r.number(listing)
+	r.attached = true
+	return rec, nil
+}
+
+// number gives the session its number when the first card is seen, and another
+// one when a card comes that knows a higher.
+func (r *recorder) number(listing segment.Listing) {
+	highest := uint32(0)
+	if len(listing.Sessions) > 0 {
+		highest = slices.Max(listing.Sessions)
+	}
+	if r.session == 0 || highest > r.session {
+		r.newSession(listing.Sessions)
+		return
+	}
+	for _, s := range listing.Segments {
+		if s.Session == r.session {
+			r.split = max(r.split, s.Split)
+		}
+	}
+}
+
+func (r *recorder) newSession(folders []uint32) {
+	words := sessionWords{Folders: folders, Bucket: r.o.BucketSession}
+	var err error
+	if words.Kept, err = keptSession(r.o.State); err != nil {
+		r.o.Log.Warn("last session not known from the state folder", "error", err)
+	}
+	words.Kept = max(words.Kept, r.session)
+	if words.Wished, err = wishedSession(r.o.Card); err != nil {
+		r.o.Log.Warn("session wish not understood", "error", err)
+	}
+	var granted bool
+	r.session, granted = words.next()
+	r.split = 0
+	if err := keepSession(r.o.State, r.session); err != nil {
+		r.o.Log.Error("session not kept in the state folder", "session", r.session, "error", err)
+	}
+	if words.Wished == 0 {
+		return
+	}
+	r.tell.tell("segment", map[bool]string{true: "session set", false: "session wish below the last"}[granted], 0,
+		detail{"session": r.session, "wished": words.Wished})
+	if err := consumeWish(r.o.Card); err != nil {
+		r.o.Log.Warn("session wish not consumed", "error", err)
+	}
+}
+
+// renumber raises the number of the session; busy asks to come again.
+func (r *recorder) renumber(bucket uint32) (session uint32, busy bool, err error) {
+	if r.session == 0 {
+		r.o.BucketSession = max(r.o.BucketSession, bucket)
+		return 0, false, nil
+	}
+	if bucket < r.session || bucket-r.session > bucketLead || bucket >= lastSession {
+		return r.session, false, nil
+	}
+	select {
+	case r.keep.busy <- struct{}{}:
+		defer r.keep.letGo()
+	default:
+		return r.session, true, nil
+	}
+	if r.attached {
+		if sent, err := r.keep.anySent(r.session); err != nil || sent {
+			return r.session, false, err
+		}
+	}
+	if err := keepSession(r.o.State, bucket+1); err != nil {
+		return r.session, false, err
+	}
+	if r.attached {
+		if err := r.keep.renumber(r.session, bucket+1); err != nil {
+			return r.session, false, err
+		}
+	}
+	r.tell.tell("segment", "session renumbered", 0, detail{"from": r.session, "to": bucket + 1})
+	r.session = bucket + 1
+	if r.seg != nil {
+		r.seg.name.Session = r.session
+	}
+	return r.session, false, nil
+}

@@ -1,0 +1,148 @@
+package logger
+
+import (
+	"time"
+
+	"canseal/can"
+	"canseal/mdf"
+)
+
+// counts is what happened in this run; frames that a write error took are
+// counted as frames and as lost. The recorder owns it.
+type counts struct {
+	bus     [buses]busCounts
+	lost    [reasons]uint64
+	atLeast bool
+	frames  uint64
+	last    int64 // time of the last frame, ns
+	sealed  int64 // bytes of segments that were ended
+}
+
+type busCounts struct {
+	frames, errors, sent, otherTx, leftOut uint64
+
+	lost [reasons]uint64
+	last int64
+}
+
+// frame counts a frame and tells whether it is to be recorded.
+func (c *counts) frame(e *can.Event, leaveOutErrors bool) bool {
+	b := &c.bus[e.Bus%buses]
+	if e.Frame.Flags&can.Error != 0 {
+		b.errors++
+		if leaveOutErrors {
+			b.leftOut++
+			return false
+		}
+	}
+	switch e.Dir {
+	case can.Tx:
+		b.sent++
+	case can.OtherTx:
+		b.otherTx++
+	}
+	b.frames++
+	b.last = e.Time
+	c.frames++
+	c.last = e.Time
+	return true
+}
+
+func (c *counts) lose(bus uint8, reason can.Reason, n uint64, atLeast bool) {
+	if bus >= buses {
+		bus = 0
+	}
+	if reason >= reasons {
+		reason = 0
+	}
+	c.bus[bus].lost[reason] += n
+	c.lost[reason] += n
+	c.atLeast = c.atLeast || atLeast
+}
+
+// notes are changes of state on their way into a segment: they stay here until
+// they are durable. The newest are worth most.
+type notes struct {
+	list    []mdf.State
+	written int
+}
+
+const maxNotes = 256
+
+func (n *notes) add(s mdf.State) {
+	if len(n.list) == maxNotes {
+		n.list = append(n.list[:0], n.list[1:]...)
+		n.written = max(n.written-1, 0)
+	}
+	n.list = append(n.list, s)
+}
+
+// next is the next one to write.
+func (n *notes) next() (mdf.State, bool) {
+	if n.written == len(n.list) {
+		return mdf.State{}, false
+	}
+	n.written++
+	return n.list[n.written-1], true
+}
+
+// durable forgets those that were written.
+func (n *notes) durable() {
+	n.list = append(n.list[:0], n.list[n.written:]...)
+	n.written = 0
+}
+
+// again writes all of them once more.
+func (n *notes) again() { n.written = 0 }
+
+// stateBoard tells changes of links and controllers for events.jsonl, at most
+// one a second for each: a loose plug must not fill the card.
+type stateBoard struct {
+	now, told [buses][16]can.State
+	changed   bool
+}
+
+func (b *stateBoard) set(bus uint8, s can.State) {
+	b.now[bus%buses][s.Kind()&15] = s
+	b.changed = true
+}
+
+func (b *stateBoard) tell(t *teller) {
+	if !b.changed {
+		return
+	}
+	b.changed = false
+	for bus := range b.now {
+		for kind, s := range b.now[bus] {
+			if s != b.told[bus][kind] {
+				b.told[bus][kind] = s
+				t.tell("bus", s.String(), uint8(bus), nil)
+			}
+		}
+	}
+}
+
+// snapshot is what the recorder shows of itself.
+type snapshot struct {
+	counts         counts
+	session, split uint32
+	state          string
+	openBytes      int64
+	card           can.State
+	since          time.Time
+}
+
+// publish shows the present state to Status.
+func (r *recorder) publish() {
+	s := snapshot{counts: r.counts, session: r.session, split: r.split, card: r.card, state: "stopped"}
+	if r.seg != nil {
+		s.openBytes = r.seg.w.Size()
+	}
+	if r.seg != nil || r.idle {
+		s.state = "recording"
+	}
+	r.l.mu.Lock()
+	s.since = r.l.snap.since
+	r.l.snap = s
+	r.l.mu.Unlock()
+}

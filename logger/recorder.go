@@ -1,0 +1,306 @@
+package logger
+
+import (
+	"time"
+
+	"canseal/can"
+	"canseal/mdf"
+	"canseal/segment"
+)
+
+// recorder is the one goroutine that owns the open segment. What it cannot
+// write it keeps as losses and notes, which are small and bounded.
+type recorder struct {
+	o     *Options
+	l     *Logger
+	queue *queue
+	keep  *keeper
+	tell  *teller
+	asked chan func(*recorder)
+
+	session  uint32 // 0: no card was seen yet
+	split    uint32 // last one used
+	attached bool   // this card is in order, and its sessions are known
+	idle     bool   // sealed until the next event
+	halted   bool   // the card takes nothing, or must not
+	opened   int64  // Boot of the last attempt to open, ns
+	seg      *open  // nil: not recording
+
+	offset int64 // ns, added to stamps
+	turn   *turn // a step of the clock that has not passed the queue yet
+
+	pending losses // not written yet
+	notes   notes  // changes of state that are not durable yet
+	counts  counts
+	card    can.State
+	states  stateBoard
+}
+
+func newRecorder(l *Logger) *recorder {
+	return &recorder{
+		o: &l.o, l: l, keep: l.keep, tell: l.tell, queue: newQueue(l.o.Queue), asked: make(chan func(*recorder)),
+		offset: l.o.Clock.Offset(), card: can.CardOK,
+	}
+}
+
+// follow goes on where another recorder has ended.
+func (r *recorder) follow(before *recorder) {
+	r.session, r.split, r.attached = before.session, before.split, before.attached
+	r.pending, r.notes, r.counts = before.pending, before.notes, before.counts
+	r.card, r.states = before.card, before.states
+	now := r.o.Clock.Now().Time
+	r.lose(0, can.LostReconfigured, loss{From: min(before.counts.last, now), To: now, Times: 1})
+}
+
+// run records until the queue has ended, and seals.
+func (r *recorder) run() error {
+	flush, tick := time.NewTicker(r.o.Flush), time.NewTicker(time.Second)
+	defer flush.Stop()
+	defer tick.Stop()
+	r.begin()
+	close(r.l.ready)
+	for {
+		select {
+		case <-r.queue.wake:
+			if err := r.take(); err != nil {
+				r.end()
+				return err
+			}
+		case <-flush.C:
+			r.sync()
+		case <-tick.C:
+			r.tick()
+		case do := <-r.asked:
+			do(r)
+		}
+		r.publish()
+	}
+}
+
+func (r *recorder) begin() {
+	r.tell.tell("start", "recording", 0, detail{"session": r.session})
+	r.note(mdf.State{State: can.RecordingStarted})
+	r.open()
+}
+
+func (r *recorder) end() {
+	r.collect()
+	r.finishTurn()
+	if r.seg == nil && (r.pending.any || !r.idle) {
+		r.open()
+	}
+	r.note(mdf.State{State: can.RecordingStopped})
+	r.seal()
+	if r.pending.any {
+		r.o.Log.Error("losses that no segment could take", "lost", lostOf(&r.counts.lost).Sum())
+	}
+	r.tell.tell("stop", "recording", 0, detail{"session": r.session})
+}
+
+// take records a chunk of the queue. The error is the end of the source, when
+// everything before it is recorded.
+func (r *recorder) take() error {
+	events, err := r.queue.pending()
+	if len(events) > 0 {
+		r.consume(events)
+		r.queue.release(len(events))
+	}
+	r.collect()
+	return err
+}
+
+func (r *recorder) consume(events []can.Event) {
+	r.checkClock()
+	if r.idle {
+		r.idle = false
+		r.open()
+	}
+	for i := range events {
+		e := &events[i]
+		r.date(e)
+		switch e.Kind {
+		case can.KindFrame:
+			r.frame(e)
+		case can.KindLost:
+			r.lose(e.Bus, e.Reason, lossOf(e))
+		case can.KindState:
+			r.state(e)
+		}
+	}
+}
+
+// frame records one frame. It allocates nothing and logs nothing.
+func (r *recorder) frame(e *can.Event) {
+	if !r.counts.frame(e, r.o.LeaveOutErrors) {
+		return
+	}
+	if s := r.seg; s != nil && (s.until > 0 && e.Time >= s.until || s.w.Size() >= r.o.SplitSize) {
+		r.next()
+	}
+	if r.seg == nil {
+		r.pending.Frame(e.Bus, can.LostWrite, e.Time)
+		r.counts.lose(e.Bus, can.LostWrite, 1, false)
+		return
+	}
+	r.seg.risk(e)
+	if err := r.seg.w.Frame(e); err != nil {
+		r.fail(err)
+	}
+}
+
+// next goes on in the next segment.
+func (r *recorder) next() {
+	r.seal()
+	r.open()
+}
+
+// lose counts a loss once, and writes it down as soon as it can.
+func (r *recorder) lose(bus uint8, reason can.Reason, m loss) {
+	r.counts.lose(bus, reason, max(m.Count, 1), m.AtLeast || m.Count == 0)
+	r.pending.Add(bus, reason, m)
+	r.writeLosses()
+}
+
+// collect fetches the losses that others counted.
+func (r *recorder) collect() {
+	var found losses
+	states := r.queue.overflow(&found)
+	for i := range states {
+		r.date(&states[i])
+		r.state(&states[i])
+	}
+	found.date(r.offsetOf)
+	r.keep.takeDeleted(&found)
+	if !found.any {
+		return
+	}
+	found.each(func(bus uint8, reason can.Reason, m loss) { r.lose(bus, reason, m) })
+}
+
+func (r *recorder) state(e *can.Event) {
+	r.states.set(e.Bus, e.State)
+	r.note(mdf.State{Time: e.Time, Bus: e.Bus, State: e.State, TxErrors: e.TxErrors, RxErrors: e.RxErrors})
+}
+
+// note writes a change of state; Time 0 is now. It stays in memory until it is
+// durable.
+func (r *recorder) note(s mdf.State) {
+	if s.Time == 0 {
+		s.Time = r.o.Clock.Now().Time
+	}
+	r.notes.add(s)
+	r.writeNotes()
+}
+
+func (r *recorder) writeNotes() {
+	for r.seg != nil {
+		s, ok := r.notes.next()
+		if !ok {
+			return
+		}
+		if err := r.seg.w.Append(s); err != nil {
+			r.fail(err)
+		}
+	}
+}
+
+func (r *recorder) writeLosses() {
+	if !r.pending.any {
+		return
+	}
+	now := r.o.Clock.Now().Time
+	for bus := range r.pending.by {
+		for reason := range r.pending.by[bus] {
+			m := &r.pending.by[bus][reason]
+			if m.Times == 0 || r.seg == nil {
+				continue
+			}
+			gap := mdf.Gap{
+				Time: now, From: m.From, To: m.To, Count: m.Count,
+				Bus: uint8(bus), Reason: can.Reason(reason), AtLeast: m.AtLeast,
+			}
+			r.seg.gaps.Add(gap.Bus, gap.Reason, *m)
+			*m = loss{}
+			if err := r.seg.w.Append(gap); err != nil {
+				r.fail(err)
+			}
+		}
+	}
+	r.pending.any = r.seg == nil
+}
+
+// tick is what happens each second, whatever the bus does.
+func (r *recorder) tick() {
+	r.checkClock()
+	r.collect()
+	if r.turn != nil && r.queue.empty() {
+		r.finishTurn()
+	}
+	switch {
+	case r.seg == nil && !r.idle:
+		r.open()
+	case r.seg != nil:
+		r.inspect()
+	}
+	r.states.tell(r.tell)
+}
+
+// inspect looks after the open segment.
+func (r *recorder) inspect() {
+	if err := r.o.CheckCard(); err != nil {
+		r.sync()
+		if r.seg != nil {
+			r.fail(err)
+		}
+		return
+	}
+	if v := r.keep.view(); v.Short {
+		r.setCard(can.CardFull)
+		r.halt()
+		r.seal()
+		return
+	} else if v.Low != (r.card == can.CardLow) {
+		r.setCard(lowOrOK(v.Low))
+	}
+	now := r.o.Clock.Now()
+	if r.seg == nil {
+		return
+	}
+	if now.Boot-r.seg.anchored >= int64(anchorEvery) {
+		r.anchor(now, false)
+	}
+	if r.seg != nil && r.seg.until > 0 && now.Time >= r.seg.until && r.queue.empty() {
+		r.splitByTime(now.Time)
+	}
+}
+
+// splitByTime ends a segment on a quiet bus; one without frames goes on.
+func (r *recorder) splitByTime(now int64) {
+	if s := r.seg.w.Stats(); s.Frames+s.Gaps > 0 {
+		r.next()
+		return
+	}
+	r.seg.until = nextSplit(now, r.o.SplitTime, r.o.SplitOffset)
+}
+
+// rotate seals on demand.
+func (r *recorder) rotate(final bool) (segment.Name, <-chan struct{}) {
+	r.finishTurn()
+	if r.seg == nil {
+		r.idle = r.idle || final && r.card == can.CardOK
+		return segment.Name{}, nil
+	}
+	name := r.seg.name
+	done := r.seal()
+	if r.idle = final; !final {
+		r.open()
+	}
+	return name, done
+}
+
+func lowOrOK(low bool) can.State {
+	if low {
+		return can.CardLow
+	}
+	return can.CardOK
+}

@@ -1,0 +1,187 @@
+package logger
+
+import (
+	"errors"
+	"fmt"
+
+	"canseal/internal/durable"
+	"canseal/mdf"
+	"canseal/segment"
+)
+
+// Recovery tells what was found when a card was opened, and done about it.
+type Recovery struct {
+	Repaired int            // segments that were open, and are sealed now
+	Late     int            // seal lines made late
+	Removed  int            // segments of which nothing but an empty or unused name was left
+	Damaged  []segment.Name // segments that cannot be repaired or read: left as they are
+	LastEnd  string         // of the run before: orderly, cut, or empty if the card has none
+	Problems []error        // what could not be done; it is tried again at the next start
+}
+
+func (r *Recovery) problem(n segment.Name, err error) {
+	r.Problems = append(r.Problems, fmt.Errorf("recover segment %s: %w", n, err))
+	var corrupt *mdf.CorruptError
+	if errors.As(err, &corrupt) {
+		r.Damaged = append(r.Damaged, n)
+	}
+}
+
+// recover brings the card into order (docs/formats.md C5): every segment of ours
+// gets its name and its seal line, and the chain its end. Doing it again changes
+// nothing. One segment that resists hinders no other. No segment is open.
+func (k *keeper) recover() (rec Recovery, listing segment.Listing, err error) {
+	listing, err = k.card.Scan()
+	if err != nil {
+		return rec, listing, fmt.Errorf("recover card: %w", err)
+	}
+	rec.Problems = append(rec.Problems, listing.Problems...)
+	rec.LastEnd = lastEnd(listing)
+	var sealed []segment.Name
+	for _, s := range listing.Segments {
+		now, err := k.settle(s, &rec)
+		if err != nil {
+			rec.problem(s.Name, err)
+		}
+		if now.Sealed() && err == nil {
+			sealed = append(sealed, s.Name)
+		}
+	}
+	recorded, err := k.findEnd(listing.Sessions, &rec)
+	if err != nil {
+		return rec, listing, fmt.Errorf("recover card: %w", err)
+	}
+	for _, n := range sealed {
+		if !recorded[n] {
+			k.late(n, &rec)
+		}
+	}
+	return rec, listing, nil
+}
+
+// lastEnd tells from the names how the last run ended.
+func lastEnd(l segment.Listing) string {
+	if len(l.Segments) == 0 {
+		return ""
+	}
+	last := l.Segments[len(l.Segments)-1]
+	for _, s := range l.Segments {
+		if s.Session == last.Session && s.Open() {
+			return "cut"
+		}
+	}
+	return "orderly"
+}
+
+// settle takes the names of one split to a state that stays, and returns it.
+func (k *keeper) settle(s segment.Segment, rec *Recovery) (segment.Segment, error) {
+	for range 8 { // each round leaves fewer names
+		again, err := k.steps(s, rec)
+		if err != nil || !again {
+			return s, err
+		}
+		if s, err = k.card.Load(s.Name); err != nil {
+			return s, err
+		}
+	}
+	return s, errors.New("its names do not settle")
+}
+
+// steps does the next thing that changes names; again is false when there is none.
+func (k *keeper) steps(s segment.Segment, rec *Recovery) (again bool, err error) {
+	for _, step := range segment.AtBoot(s.Has) {
+		switch step.Do {
+		case segment.Drop:
+			if s.Has == step.Names {
+				rec.Removed++
+			}
+			return true, k.card.Drop(s.Name, step.Names)
+		case segment.Resolve:
+			_, err := k.card.Resolve(s.Name, readable)
+			return true, err
+		case segment.Repair:
+			return true, k.repair(s.Name, segment.Part, rec)
+		case segment.Compress: // this version seals it as it is
+			return true, k.repair(s.Name, segment.Raw, rec)
+		}
+	}
+	return false, nil
+}
+
+// readable tells whether a file can be repaired or read.
+func readable(f durable.File) bool {
+	size, err := f.Size()
+	if err != nil {
+		return false
+	}
+	_, err = mdf.Open(f, size)
+	return err == nil
+}
+
+// repair finishes a file and gives it the sealed name; one that holds nothing
+// is removed.
+func (k *keeper) repair(n segment.Name, suffix segment.Suffix, rec *Recovery) error {
+	f, err := k.card.FS.Edit(k.card.Path(n, suffix))
+	if err != nil {
+		return err
+	}
+	report, err := mdf.Repair(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if report.Empty {
+		rec.Removed++
+		return k.card.Drop(n, segment.Of(suffix))
+	}
+	if err := k.card.Seal(n, suffix); err != nil {
+		return err
+	}
+	rec.Repaired++
+	k.o.Log.Warn("segment recovered", "segment", n.String(), "cut", report.Cut, "dropped_bytes", report.Dropped)
+	k.tell.tell("segment", "recovered", 0, detail{"session": n.Session, "split": n.Split, "dropped_bytes": report.Dropped})
+	return nil
+}
+
+// findEnd cuts torn seal logs, finds the end of the chain and tells which
+// segments have their line.
+func (k *keeper) findEnd(sessions []uint32, rec *Recovery) (map[segment.Name]bool, error) {
+	kept, known, err := loadChain(k.o.State)
+	if err != nil {
+		rec.Problems = append(rec.Problems, err)
+	}
+	recorded := make(map[segment.Name]bool)
+	lines := newCardLines()
+	for _, session := range sessions {
+		log, err := k.card.ReadSeals(session)
+		if err != nil {
+			return nil, err
+		}
+		if err := k.card.CutSeals(session, log); err != nil {
+			return nil, err
+		}
+		lines.add(log.Lines)
+		for _, line := range log.Lines {
+			recorded[segment.Name{Session: session, Split: line.Split}] = true
+		}
+	}
+	k.chain = kept.resume(known, lines)
+	if k.chain != kept {
+		k.saveChain()
+	}
+	k.publish(func(v *keeperView) { v.Seal = k.sealStatus() })
+	return recorded, nil
+}
+
+// late makes the seal line of a segment that has none.
+func (k *keeper) late(n segment.Name, rec *Recovery) {
+	line, err := examine(k.card.FS, k.card.Path(n, segment.Sealed))
+	if err == nil {
+		line.Late = true
+		err = k.seal(n, line)
+	}
+	if err != nil {
+		rec.problem(n, err)
+		return
+	}
+	rec.Late++
+}

@@ -1,0 +1,81 @@
+package logger
+
+import "canseal/segment"
+
+// retain deletes when the free space has fallen below the reserve, and tells the
+// recorder to stop when there is nothing to delete.
+func (k *keeper) retain() {
+	space, err := k.card.FS.Space()
+	if err != nil {
+		return
+	}
+	reserve := k.o.KeepFree.Of(space.Total)
+	v := k.view()
+	short := v.Short
+	// Room for some more than the reserve, so that not every tick deletes.
+	enough := reserve + min(k.o.SplitSize, reserve)/4
+	if space.Free < reserve || short && space.Free < enough {
+		lossy, err := k.makeRoom(enough - space.Free)
+		if err != nil {
+			k.o.Log.Error("segments not deleted", "error", err)
+		}
+		v.Low = lossy
+		if space, err = k.card.FS.Space(); err != nil {
+			return
+		}
+		short = space.Free < reserve || short && space.Free < enough
+	} else if space.Free >= enough {
+		short, v.Low = false, v.Low && space.Free < enough+k.o.SplitSize
+	}
+	k.publish(func(w *keeperView) { w.Short, w.Low, w.Space, w.Reserve = short, v.Low, space, reserve })
+}
+
+// makeRoom deletes until need bytes are free or nothing is left; lossy tells
+// that frames were lost.
+func (k *keeper) makeRoom(need int64) (lossy bool, err error) {
+	listing, err := k.card.Scan()
+	if err != nil {
+		return false, err
+	}
+	for _, d := range choose(listing.Segments, need, !k.o.KeepUnsent, k.held) {
+		if err := k.delete(d); err != nil {
+			return lossy, err
+		}
+		lossy = lossy || d.Row.loses()
+	}
+	return lossy, nil
+}
+
+// delete removes one segment. A loss is counted before it happens: a power cut
+// in between counts one too many, never one too few.
+func (k *keeper) delete(d deletion) error {
+	line, known := k.lineOf(d.Name)
+	if d.Row.loses() {
+		k.chain.Dropped++
+		k.saveChain()
+	}
+	if err := k.card.Remove(d.Name); err != nil {
+		return err
+	}
+	k.stale = true
+	k.report(d, line, known)
+	return nil
+}
+
+func (k *keeper) report(d deletion, line segment.SealLine, known bool) {
+	if d.Row.loses() {
+		l, any := missing(line, known)
+		k.lose(d, l, any, line)
+	}
+	k.publish(func(v *keeperView) {
+		v.Seal = k.sealStatus()
+		if d.Row == sentPlain {
+			v.PlainDeleted++
+		}
+	})
+	if d.Row != sentProved {
+		k.o.Log.Warn("segment deleted", "segment", d.Name.String(), "as", d.Row.String(), "frames", line.Frames)
+		k.tell.tell("retention", "deleted "+d.Row.String(), 0,
+			detail{"session": d.Session, "split": d.Split, "frames": line.Frames})
+	}
+}

@@ -1,0 +1,123 @@
+package logger
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+	"strings"
+
+	"canseal/internal/durable"
+	"canseal/segment"
+)
+
+const (
+	sessionFile = "session"        // in the state folder: last SESSION, decimal, one line
+	metaFolder  = "meta"           // on the card
+	metaFile    = "meta_log.json"  // {"session": 123}
+	lastSession = uint32(99999999) // 8 digits
+	// bucketLead is how far the bucket's word may lie above ours.
+	bucketLead = 100_000
+)
+
+// keptSession is the last session of state/session; 0 where there is none.
+func keptSession(state durable.FS) (uint32, error) {
+	text, err := durable.ReadFile(state, sessionFile, 64)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
+	if err != nil || n > uint64(lastSession) {
+		return 0, fmt.Errorf("state/%s: found %.20q, wanted a number of at most 8 digits", sessionFile, text)
+	}
+	return uint32(n), nil
+}
+
+func keepSession(state durable.FS, n uint32) error {
+	return durable.WriteFile(state, sessionFile, []byte(strconv.FormatUint(uint64(n), 10)+"\n"), 0o600)
+}
+
+// sessionWords is everything that has a say in the number of a session.
+type sessionWords struct {
+	Kept    uint32   // state/session
+	Folders []uint32 // on the card
+	Bucket  uint32   // device.json in the bucket; 0: unknown
+	Wished  uint32   // meta_log.json; 0: none
+}
+
+// next is the number of a new session. It never goes back: a wish below what
+// is known is not granted, and the bucket's word counts only within its lead.
+func (w sessionWords) next() (n uint32, granted bool) {
+	last := w.Kept
+	if len(w.Folders) > 0 {
+		last = max(last, slices.Max(w.Folders))
+	}
+	if w.Bucket > last && w.Bucket-last <= bucketLead {
+		last = w.Bucket
+	}
+	if w.Wished > last && w.Wished <= lastSession {
+		return w.Wished, true
+	}
+	return min(last+1, lastSession), false
+}
+
+// wishedSession reads meta/meta_log.json of the card, by which an operator sets
+// the next session; 0 where there is no such file.
+func wishedSession(card durable.FS) (uint32, error) {
+	name := metaFolder + "/" + metaFile
+	text, err := durable.ReadFile(card, name, 4096)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	var wish struct {
+		Session uint32 `json:"session"`
+	}
+	if err := json.Unmarshal(text, &wish); err != nil || wish.Session == 0 || wish.Session > lastSession {
+		return 0, fmt.Errorf(`%s: found %.60q, wanted {"session": 1 to 99999999}`, name, text)
+	}
+	return wish.Session, nil
+}
+
+// consumeWish removes the file once the session is written down, and the folder
+// if nothing else is in it.
+func consumeWish(card durable.FS) error {
+	if err := card.Remove(metaFolder + "/" + metaFile); err != nil {
+		return fmt.Errorf("consume %s/%s: %w", metaFolder, metaFile, err)
+	}
+	if rest, err := card.ReadDir(metaFolder); err == nil && len(rest) == 0 {
+		if err := card.Remove(metaFolder); err != nil {
+			return fmt.Errorf("consume %s: %w", metaFolder, err)
+		}
+	}
+	return card.SyncDir(".")
+}
+
+// Newest is the HD start (ns since 1970 UTC) of the newest segment on the card
+// that can be read, for the record floor of the clock; 0 without one.
+func Newest(card segment.Card) int64 {
+	listing, err := card.Scan()
+	if err != nil {
+		return 0
+	}
+	tries := 0
+	for _, s := range slices.Backward(listing.Segments) {
+		for _, suffix := range []segment.Suffix{segment.Sealed, segment.Raw, segment.Part} {
+			if !s.Has.Has(suffix) || tries == 16 {
+				continue
+			}
+			tries++
+			if start, err := startOf(card.FS, card.Path(s.Name, suffix)); err == nil {
+				return start
+			}
+		}
+	}
+	return 0
+}

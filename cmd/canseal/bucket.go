@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"canseal/can"
+	"canseal/certs"
+	"canseal/internal/s3test"
+	"canseal/mdf"
+	"canseal/uploader/s3"
+)
+
+// Names of the embedded store.
+const (
+	demoBucket = "demo"
+	demoRegion = "us-east-1"
+)
+
+// bucket is the embedded store of the demo, and how to reach it.
+type bucket struct {
+	mode           string
+	access, secret string
+	bundle         []byte // certs_server.p7b; nil in mode low
+	server         *s3test.Server
+	dir            string
+}
+
+// openBucket starts a store with a fresh key pair, its objects below
+// dir/bucket. Mode medium gives it a certificate of an authority made now.
+func openBucket(dir, mode string) (*bucket, error) {
+	b := &bucket{mode: mode, access: "DEMO" + token(8), secret: token(20), dir: filepath.Join(dir, "bucket")}
+	o := s3test.Options{
+		Keys: map[string]string{b.access: b.secret}, Buckets: []string{demoBucket}, Region: demoRegion, Dir: b.dir,
+	}
+	if mode != "low" {
+		var err error
+		if o.TLS, err = b.certify(); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	b.server, err = s3test.New(o)
+	return b, err
+}
+
+func token(n int) string {
+	buf := make([]byte, n)
+	rand.Read(buf)
+	return strings.ToUpper(hex.EncodeToString(buf))
+}
+
+// certify makes a small authority, a certificate of it for this machine's
+// loopback address, and the trust bundle that holds the authority.
+func (b *bucket) certify() (*tls.Config, error) {
+	authority, err := certs.NewAuthority("canseal demo", time.Now(), 24*time.Hour)
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := authority.Issue(time.Now(), 24*time.Hour, "127.0.0.1", "localhost")
+	if err != nil {
+		return nil, err
+	}
+	if b.bundle, err = certs.EncodeBundle([]*x509.Certificate{authority.Certificate}); err != nil {
+		return nil, err
+	}
+	return &tls.Config{Certificates: []tls.Certificate{certificate}}, nil
+}
+
+func (b *bucket) Close() error { return b.server.Close() }
+
+// objects counts the segments that have arrived.
+func (b *bucket) objects() int {
+	n := 0
+	for _, key := range b.server.Keys(demoBucket, "") {
+		if strings.HasSuffix(key, ".MF4") {
+			n++
+		}
+	}
+	return n
+}
+
+// prepareCard writes the configuration and the trust bundle of the demo. The
+// secret stands in it by value, as an operator would type it: the appliance
+// moves it away.
+func (b *bucket) prepareCard(card string, buses int) error {
+	var text strings.Builder
+	fmt.Fprintf(&text, "version: 1\ndevice:\n  id: DE300001\n  meta: demo\nlog:\n  flush: 200ms\nbuses:\n")
+	for i := range buses {
+		fmt.Fprintf(&text, "  - interface: sim%d\n", i)
+	}
+	fmt.Fprintf(&text, "upload:\n  mode: %s\n  endpoint: %s\n  bucket: %s\n  region: %s\n  access_key: %s\n  secret_key: %s\n",
+		b.mode, b.server.URL, demoBucket, demoRegion, b.access, b.secret)
+	if err := os.MkdirAll(card, 0o755); err != nil {
+		return err
+	}
+	if b.bundle != nil {
+		if err := os.WriteFile(filepath.Join(card, "certs_server.p7b"), b.bundle, 0o644); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(card, "config.yaml"), []byte(text.String()), 0o600)
+}
+
+// client reads the bucket as anyone with the keys would.
+func (b *bucket) client() (*s3.Client, error) {
+	o := s3.Options{
+		Endpoint: b.server.URL, Bucket: demoBucket, Region: demoRegion, PathStyle: true,
+		AccessKey: b.access, SecretKey: b.secret, Mode: b.mode,
+	}
+	if b.bundle != nil {
+		bundle, err := certs.LoadBundle(b.bundle, certs.BundleOptions{})
+		if err != nil {
+			return nil, err
+		}
+		u, err := url.Parse(b.server.URL)
+		if err != nil {
+			return nil, err
+		}
+		o.Bundle, o.TLS = bundle, certs.ClientTLS(bundle, certs.TLSOptions{ServerName: u.Hostname()})
+	}
+	return s3.New(o)
+}
+
+// maxSegment bounds an object that is read back.
+const maxSegment = 1 << 30
+
+// compare reads every segment of the bucket and holds its frames against
+// those that were sent.
+func (b *bucket) compare(ctx context.Context, sent []can.Event) (*report, error) {
+	client, err := b.client()
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	r := &report{Sent: len(sent)}
+	var got []can.Event
+	for entry, err := range client.List(ctx, "") {
+		if err != nil {
+			return nil, fmt.Errorf("list the bucket: %w", err)
+		}
+		if !strings.HasSuffix(entry.Key, ".MF4") {
+			continue
+		}
+		content, err := client.Get(ctx, entry.Key, maxSegment)
+		if err != nil {
+			return nil, fmt.Errorf("read %s back: %w", entry.Key, err)
+		}
+		if got, err = appendFrames(got, content); err != nil {
+			return nil, fmt.Errorf("read %s back: %w", entry.Key, err)
+		}
+		r.Segments++
+		r.Bytes += int64(len(content))
+	}
+	tls := client.Status()
+	r.Version, r.Suite = tls.Version, tls.Suite
+	r.hold(sent, got)
+	return r, nil
+}
+
+func appendFrames(to []can.Event, content []byte) ([]can.Event, error) {
+	reader, err := mdf.Open(bytes.NewReader(content), int64(len(content)))
+	if err != nil {
+		return nil, err
+	}
+	if !reader.Finished() {
+		return nil, errors.New("the segment is not finished")
+	}
+	for e, err := range reader.Frames() {
+		if err != nil {
+			return nil, err
+		}
+		to = append(to, *e)
+	}
+	return to, nil
+}

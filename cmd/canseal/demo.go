@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"canseal/can"
+	"canseal/can/sim"
+	"canseal/cmd/internal/appliance"
+)
+
+// demo is one run of the whole way: a simulated bus, the appliance as the
+// daemon runs it, a store in this process, and the comparison.
+type demo struct {
+	dir      string // "" : a temporary folder
+	keep     bool
+	mode     string
+	duration time.Duration
+	rate     int
+	buses    int
+	seed     uint64
+	drop     int // hidden: lose this frame on the way, to see the demo fail
+	json     bool
+	out      io.Writer
+}
+
+func demoCommand() *cobra.Command {
+	var d demo
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "show the whole way from a bus to a bucket on this machine",
+		Long: `Demo runs the appliance as canseald does, with two replacements: the buses are simulated, and the store
+is embedded. Frames go from two busy buses into MDF4 segments on a temporary card, and from there into a bucket,
+over TLS with a trust bundle that was made for it. Then everything is read back from the bucket and compared, frame by
+frame: bus, time, identifier, flags, length, data. Any difference ends it with exit code 1.`,
+		Example: "  canseal demo\n  canseal demo --mode low --keep --dir /tmp/demo\n  canseal demo --duration 1m --rate 18000",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d.out = cmd.OutOrStdout()
+			return d.run(cmd.Context())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&d.dir, "dir", "", "folder for card, state and bucket (default: a temporary one)")
+	flags.BoolVar(&d.keep, "keep", false, "keep the temporary folder")
+	flags.StringVar(&d.mode, "mode", "medium", "security mode: low or medium")
+	flags.DurationVar(&d.duration, "duration", 10*time.Second, "how long the buses are busy")
+	flags.IntVar(&d.rate, "rate", 4000, "frames per second over all buses")
+	flags.IntVar(&d.buses, "buses", 2, "number of buses, 1 to 8")
+	flags.Uint64Var(&d.seed, "seed", 1, "what the buses say; equal seeds say the same")
+	flags.BoolVar(&d.json, "json", false, "print the result as JSON")
+	flags.IntVar(&d.drop, "drop", 0, "lose the n-th frame on the way")
+	_ = flags.MarkHidden("drop")
+	return cmd
+}
+
+func (d *demo) check() error {
+	switch {
+	case d.mode == "high":
+		return appliance.Usage(errors.New("--mode high: not in this version"))
+	case d.mode != "low" && d.mode != "medium":
+		return appliance.Usage(fmt.Errorf("--mode: found %q, wanted low or medium", d.mode))
+	case d.buses < 1 || d.buses > 8:
+		return appliance.Usage(fmt.Errorf("--buses: found %d, wanted 1 to 8", d.buses))
+	case d.rate < 1 || d.rate > 1_000_000:
+		return appliance.Usage(fmt.Errorf("--rate: found %d, wanted 1 to 1000000", d.rate))
+	case d.duration < time.Second || d.duration > time.Hour:
+		return appliance.Usage(fmt.Errorf("--duration: found %v, wanted 1s to 1h", d.duration))
+	}
+	return nil
+}
+
+func (d *demo) run(ctx context.Context) error {
+	if err := d.check(); err != nil {
+		return err
+	}
+	if err := d.place(); err != nil {
+		return err
+	}
+	bucket, err := openBucket(d.dir, d.mode)
+	if err != nil {
+		return err
+	}
+	defer bucket.Close()
+	if err := bucket.prepareCard(d.cardDir(), d.buses); err != nil {
+		return err
+	}
+	sent, err := d.record(ctx, bucket)
+	if err != nil {
+		return err
+	}
+	r, err := bucket.compare(ctx, sent)
+	if err != nil {
+		return err
+	}
+	r.Duration, r.Mode, r.Dir, r.Kept = d.duration, d.mode, d.dir, d.keep
+	if err := r.print(d.out, d.json); err != nil {
+		return err
+	}
+	if !d.keep && r.ok() {
+		return os.RemoveAll(d.dir)
+	}
+	if !r.ok() {
+		return errReported
+	}
+	return nil
+}
+
+// place makes the demo's folder. A folder that was named is kept; what an
+// earlier demo left in it would be compared too, so it must be empty.
+func (d *demo) place() error {
+	if d.dir == "" {
+		dir, err := os.MkdirTemp("", "canseal-demo-")
+		d.dir = dir
+		return err
+	}
+	d.keep, d.dir = true, absolute(d.dir)
+	if err := os.MkdirAll(d.dir, 0o755); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(d.dir)
+	if err == nil && len(entries) > 0 {
+		err = fmt.Errorf("--dir %s: wanted an empty folder, found %d entries", d.dir, len(entries))
+	}
+	return err
+}
+
+func (d *demo) cardDir() string { return filepath.Join(d.dir, "card") }
+
+// record runs the appliance until the simulated buses fall silent, and
+// returns every frame that they carried.
+func (d *demo) record(ctx context.Context, b *bucket) ([]can.Event, error) {
+	busy := sim.Mixed(d.seed)
+	busy.Rate, busy.Buses, busy.Start, busy.Duration, busy.Pace = d.rate, d.buses, time.Now().UnixNano(), d.duration, 1
+	source := &witness{drop: d.drop, Source: sim.New(busy)}
+	a, err := appliance.Build(ctx, appliance.Options{Root: d.cardDir(), StateDir: filepath.Join(d.dir, "state"), Source: source})
+	if err != nil {
+		return nil, err
+	}
+	defer a.Close()
+	stop := d.watch(ctx, a, b)
+	err = a.Run(ctx, context.WithoutCancel(ctx))
+	stop()
+	return source.frames, err
+}
+
+// watch rotates the segment twice, so that there are several, and draws
+// progress for a person.
+func (d *demo) watch(ctx context.Context, a *appliance.Appliance, b *bucket) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		start, tick := time.Now(), time.NewTicker(200*time.Millisecond)
+		defer tick.Stop()
+		for rotations := 0; ; {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			passed := time.Since(start)
+			if rotations < 2 && passed > d.duration*time.Duration(rotations+1)/3 {
+				rotations++
+				_, _ = a.Rotate(ctx, false) // fails only while the recording ends
+			}
+			d.progress(min(passed, d.duration), b.objects())
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+		d.clearProgress()
+	}
+}
+
+func (d *demo) progress(passed time.Duration, objects int) {
+	if d.json || !isTerminal(d.out) {
+		return
+	}
+	const width = 30
+	full := int(passed * width / d.duration)
+	bar := ""
+	for i := range width {
+		if i < full {
+			bar += "█"
+		} else {
+			bar += "·"
+		}
+	}
+	fmt.Fprintf(d.out, "\r  recording %s %4.1f s   segments in the bucket: %d ", bar, passed.Seconds(), objects)
+}
+
+func (d *demo) clearProgress() {
+	if !d.json && isTerminal(d.out) {
+		fmt.Fprint(d.out, "\r\x1b[K")
+	}
+}
+
+// witness passes events on and keeps every frame it has seen.
+type witness struct {
+	can.Source
+	frames []can.Event
+	drop   int // the frame that does not arrive, from 1; 0: none
+}
+
+func (w *witness) Read(buf []can.Event) (int, error) {
+	for {
+		n, err := w.Source.Read(buf)
+		if n = w.watch(buf[:n]); n > 0 || err != nil {
+			return n, err
+		}
+	}
+}
+
+// watch notes the frames, and closes the place of the one that is to be lost.
+func (w *witness) watch(events []can.Event) (kept int) {
+	for _, e := range events {
+		if e.Kind == can.KindFrame {
+			w.frames = append(w.frames, e)
+			if len(w.frames) == w.drop {
+				continue
+			}
+		}
+		events[kept] = e
+		kept++
+	}
+	return kept
+}

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"canseal/cmd/internal/appliance"
+	"canseal/logger"
+)
+
+func statusCommand() *cobra.Command {
+	var at place
+	var asJSON, watch bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "ask the daemon how it is",
+		Long: `Status asks the running canseald over its local socket. The JSON form is device.json: the same bytes that are on the
+card and in the bucket. Where no daemon runs, the card's device.json is shown and the exit code is 5.`,
+		Example: "  canseal status\n  canseal status --watch\n  canseal status --json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return status(cmd.Context(), cmd.OutOrStdout(), &at, asJSON, watch)
+		},
+	}
+	at.flags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&watch, "watch", false, "again each second, until interrupted")
+	return cmd
+}
+
+func status(ctx context.Context, w io.Writer, at *place, asJSON, watch bool) error {
+	for {
+		content, err := askStatus(ctx, at)
+		if content == nil {
+			return err
+		}
+		if watch && isTerminal(w) {
+			fmt.Fprint(w, "\x1b[H\x1b[2J")
+		}
+		if printErr := printStatus(w, content, asJSON, err); printErr != nil {
+			return printErr
+		}
+		if !watch {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// askStatus returns the daemon's word, else what it last wrote on the card
+// together with ErrNotRunning.
+func askStatus(ctx context.Context, at *place) ([]byte, error) {
+	client, err := at.daemon()
+	if err == nil {
+		return client.Status(ctx)
+	}
+	content, readErr := os.ReadFile(filepath.Join(at.root, "device.json"))
+	if readErr != nil {
+		return nil, err
+	}
+	return content, err
+}
+
+func printStatus(w io.Writer, content []byte, asJSON bool, stale error) error {
+	if asJSON {
+		_, err := w.Write(content)
+		return err
+	}
+	var d appliance.Facts
+	if err := json.Unmarshal(content, &d); err != nil {
+		return fmt.Errorf("device.json: %w", err)
+	}
+	if errors.Is(stale, appliance.ErrNotRunning) {
+		fmt.Fprintf(w, "canseald is not running; this is what it last wrote, %s\n\n", d.Time)
+	}
+	_, err := io.WriteString(w, statusText(&d))
+	return err
+}
+
+func statusText(d *appliance.Facts) string {
+	var b strings.Builder
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-10s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	line("device", "%s (from %s), canseal %s, up %v", d.ID, d.Device.IDSource, d.FwVer, time.Duration(d.Device.UptimeS)*time.Second)
+	line("clock", "%s, %s", d.Time, d.TimeState)
+	line("recording", "%s, session %08d split %08d, %s frames, %s lost", d.Log.State, d.Log.Session, d.Log.Split,
+		thousands(int(d.Log.Frames)), thousands(int(d.Log.Lost.Sum())))
+	for _, bus := range d.Buses {
+		line(fmt.Sprintf("bus %d", bus.Number), "%s", busText(bus))
+	}
+	line("card", "%s, %s MiB used, reserve %d MiB", d.Log.Card.State, d.SpaceUsedMB, d.Log.Card.Reserve>>20)
+	s := d.Log.Segments
+	line("segments", "%d unsent (%.1f MB), %d sent over TLS, %d sent unproved, %d pinned", s.Unsent, float64(s.UnsentBytes)/1e6, s.SentTLS, s.SentPlain, s.Pinned)
+	line("upload", "%s", uploadText(d))
+	if d.TLS.Suite != "" {
+		line("tls", "%s, %s, %d days left in the bundle", d.TLS.Version, d.TLS.Suite, bundleDays(d))
+	}
+	if d.Device.SecretsOnRemovableMedia {
+		line("warning", "secrets are on removable media")
+	}
+	for _, c := range d.System.Components {
+		if c.State == "failed" {
+			line("warning", "%s failed: %s", c.Name, c.Error)
+		}
+	}
+	return b.String()
+}
+
+func bundleDays(d *appliance.Facts) int {
+	if d.TLS.Bundle == nil {
+		return 0
+	}
+	return d.TLS.Bundle.DaysLeft
+}
+
+func busText(bus logger.BusStatus) string {
+	words := []string{bus.Interface}
+	for _, w := range []string{bus.Link, bus.Controller} {
+		if w != "" {
+			words = append(words, w)
+		}
+	}
+	if bus.Bitrate > 0 {
+		words = append(words, fmt.Sprintf("%d bit/s", bus.Bitrate))
+	}
+	return strings.Join(words, ", ") + fmt.Sprintf(": %s frames, %s errors, %s lost", thousands(int(bus.Frames)), thousands(int(bus.Errors)), thousands(int(bus.Lost.Sum())))
+}
+
+func uploadText(d *appliance.Facts) string {
+	text := fmt.Sprintf("%s, mode %s", d.Upload.State, d.Upload.Mode)
+	if d.Upload.Class != "" {
+		text += fmt.Sprintf(": %s", d.Upload.Class)
+	}
+	if d.Upload.Reason != "" {
+		text += " (" + d.Upload.Reason + ")"
+	}
+	if d.Upload.Mode != "off" {
+		text += fmt.Sprintf("; %d segments sent, %d wait", d.Upload.Sent.Segments, d.Upload.Queue.Segments)
+	}
+	return text
+}
+
+func rotateCommand() *cobra.Command {
+	var at place
+	var final bool
+	cmd := &cobra.Command{
+		Use:     "rotate",
+		Short:   "seal the running segment now, and go on with the next",
+		Long:    "Rotate returns when the running segment is sealed; the uploader takes it up at once. With --final no other segment is opened before the next frame: the way to end a drive.",
+		Example: "  canseal rotate\n  canseal rotate --final",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			client, err := at.daemon()
+			if err != nil {
+				return err
+			}
+			name, err := client.Rotate(cmd.Context(), final)
+			if err == nil {
+				fmt.Fprintf(cmd.OutOrStdout(), "sealed %s\n", name)
+			}
+			return err
+		},
+	}
+	at.flags(cmd)
+	cmd.Flags().BoolVar(&final, "final", false, "open the next segment only when a frame comes")
+	return cmd
+}
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

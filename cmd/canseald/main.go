@@ -1,0 +1,86 @@
+// Canseald is the appliance's daemon: it records CAN buses onto a card and
+// uploads what it has sealed.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"canseal/cmd/internal/appliance"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, grace, stop := stopSignals()
+	defer stop()
+	cmd := command(grace, stderr)
+	cmd.SetArgs(args)
+	cmd.SetOut(stdout)
+	cmd.SetErr(stderr)
+	err := cmd.ExecuteContext(ctx)
+	if err != nil {
+		fmt.Fprintf(stderr, "canseald: %v\n", err)
+	}
+	return appliance.ExitCode(err)
+}
+
+// stopSignals returns two contexts: ctx ends at the first SIGTERM or SIGINT,
+// grace at the second. Grace bounds the services' last work, never the seal.
+func stopSignals() (ctx, grace context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	grace, hurry := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	go func() {
+		for range signals {
+			if ctx.Err() != nil {
+				hurry()
+			}
+			cancel()
+		}
+	}()
+	return ctx, grace, func() {
+		signal.Stop(signals)
+		close(signals)
+		cancel()
+		hurry()
+	}
+}
+
+func command(grace context.Context, stderr io.Writer) *cobra.Command {
+	var o appliance.Options
+	cmd := &cobra.Command{
+		Use:   "canseald",
+		Short: "record CAN buses onto a card and upload what is sealed",
+		Long: `Canseald records the CAN buses that config.yaml names into MDF4 segments below ROOT/LOG
+and uploads each sealed segment to the S3 bucket that config.yaml names, exactly once.
+
+SIGTERM seals the running segment, offers it for upload and ends; a second one skips the upload.
+` + appliance.ExitCodesHelp,
+		Example:       "  canseald --root /media/card --state /var/lib/canseal",
+		Args:          cobra.NoArgs,
+		Version:       appliance.Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var level slog.LevelVar
+			o.Log, o.Level = appliance.NewLog(stderr, &level), &level
+			return appliance.Run(cmd.Context(), grace, o)
+		},
+	}
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return appliance.Usage(err) })
+	cmd.Flags().StringVar(&o.Root, "root", appliance.DefaultRoot, "the card's folder")
+	cmd.Flags().StringVar(&o.ConfigFile, "config", "", "configuration file (default ROOT/config.yaml)")
+	cmd.Flags().StringVar(&o.StateDir, "state", "", "folder of secrets and counters (default $STATE_DIRECTORY, else ROOT/state)")
+	return cmd
+}

@@ -1,0 +1,235 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"canseal/can"
+	"canseal/internal/clock"
+	"canseal/internal/durable"
+	"canseal/internal/run"
+	"canseal/logger"
+	"canseal/segment"
+	"canseal/uploader"
+)
+
+// grace is the time that services get after the recording has ended, to offer
+// the last segment.
+const grace = 20 * time.Second
+
+// Options of an appliance.
+type Options struct {
+	Root       string // the card
+	ConfigFile string // "": Root/config.yaml
+	StateDir   string // "": $STATE_DIRECTORY, else Root/state
+	Log        *slog.Logger
+	Level      *slog.LevelVar // set to log.level of the configuration; may be nil
+
+	// Source replaces the buses of the machine: the demo's simulated ones.
+	Source can.Source
+	// Patient makes recording wait for the card instead of counting a loss: for
+	// a Source that can wait.
+	Patient bool
+	// Machine is where /proc and /sys are looked for, "/".
+	Machine string
+}
+
+// Appliance is a configured logger, from its source to its store.
+type Appliance struct {
+	o        Options
+	log      *slog.Logger
+	started  time.Time
+	card     durable.FS
+	state    durable.FS
+	lock     io.Closer
+	machine  hardware
+	settings *settings
+	clock    *clock.Clock
+	device   segment.Device
+	idSource string
+	reset    string // end of the run before
+	journal  *journal
+	buses    *buses
+	logger   *logger.Logger
+	store    *store
+	uploader *uploader.Uploader
+	control  *control
+	services []*run.Service
+	facts    *factsWriter
+}
+
+// Run builds the appliance of o and runs it until ctx ends. The end of hurry
+// cuts the last work of the services short.
+func Run(ctx, hurry context.Context, o Options) error {
+	a, err := Build(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	return a.Run(ctx, hurry)
+}
+
+// Build reads the configuration and wires the components. It waits for a card
+// that is missing. On an error nothing is left open.
+func Build(ctx context.Context, o Options) (_ *Appliance, err error) {
+	if o.Machine == "" {
+		o.Machine = "/"
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.StateDir = StateDir(o.Root, o.StateDir)
+	a := &Appliance{
+		o: o, log: o.Log, started: time.Now(), machine: hardware{o.Machine},
+		card: durable.Dir(o.Root), state: durable.Dir(o.StateDir),
+	}
+	defer func() {
+		if err != nil {
+			a.Close()
+		}
+	}()
+	for _, step := range []func(context.Context) error{a.configure, a.openState, a.identify, a.wireRecording, a.wireServices} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// configure waits for the card and reads config.yaml. Without a good one
+// nothing is written anywhere.
+func (a *Appliance) configure(ctx context.Context) error {
+	if err := awaitCard(ctx, a.o.Root, a.state, a.log); err != nil {
+		return err
+	}
+	var err error
+	if a.settings, err = loadSettings(a.card, a.o); err != nil {
+		return err
+	}
+	for _, w := range a.settings.Warnings() {
+		a.log.Warn("configuration", "note", w.Error())
+	}
+	if a.o.Level != nil {
+		_ = a.o.Level.UnmarshalText([]byte(a.settings.Log.Level)) // one of four words, checked by config
+	}
+	return nil
+}
+
+// openState takes the state folder for this process, moves the secret into it
+// and puts the schema on the card.
+func (a *Appliance) openState(context.Context) error {
+	if err := os.MkdirAll(a.o.StateDir, 0o700); err != nil {
+		return fmt.Errorf("state folder: %w", err)
+	}
+	lock, err := durable.Lock(filepath.Join(a.o.StateDir, "lock"))
+	if errors.Is(err, durable.ErrLocked) {
+		return &exitError{ExitLocked, fmt.Errorf("another canseald works with %s", a.o.StateDir)}
+	}
+	if err != nil {
+		return err
+	}
+	a.lock = lock
+	if err := writeSchema(a.card); err != nil {
+		a.log.Warn("schema not written", "error", err)
+	}
+	if err := a.settings.adopt(a.card, a.state, a.log); err != nil {
+		a.log.Error("secret not moved", "error", err)
+	}
+	return nil
+}
+
+// Run records and serves until ctx ends or the source has ended. The recording
+// is always sealed; then the services get their grace.
+func (a *Appliance) Run(ctx, hurry context.Context) error {
+	services, stopServices := context.WithCancel(hurry)
+	defer stopServices()
+	var running sync.WaitGroup
+	for _, s := range a.services {
+		running.Go(func() { s.Run(services) })
+	}
+	recording := make(chan error, 1)
+	go func() { recording <- a.logger.Run(ctx) }()
+	a.announce(ctx)
+	err := <-recording
+	if notifyErr := run.Notify(run.Stopping); notifyErr != nil {
+		a.log.Debug("service manager not told", "error", notifyErr)
+	}
+	a.drain(hurry)
+	stopServices()
+	running.Wait()
+	a.facts.write()
+	return err
+}
+
+// announce tells the service manager once the first segment is open.
+func (a *Appliance) announce(ctx context.Context) {
+	go func() {
+		select {
+		case <-a.logger.Ready():
+			if err := run.Notify(run.Ready); err != nil {
+				a.log.Warn("service manager not told", "error", err)
+			}
+		case <-ctx.Done():
+		}
+	}()
+}
+
+// drain offers what is left for upload, for as long as the grace lasts.
+func (a *Appliance) drain(hurry context.Context) {
+	if a.uploader == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(hurry, grace)
+	defer cancel()
+	if err := a.uploader.Drain(ctx); err != nil {
+		a.log.Info("segments stay on the card", "reason", err)
+	}
+}
+
+// Close gives back what Build has taken.
+func (a *Appliance) Close() error {
+	if a.control != nil {
+		a.control.Close()
+	}
+	if a.clock != nil {
+		if err := a.clock.Save(a.state); err != nil {
+			a.log.Warn("clock not saved", "error", err)
+		}
+	}
+	if a.buses != nil {
+		a.buses.Close()
+	}
+	if a.lock != nil {
+		return a.lock.Close()
+	}
+	return nil
+}
+
+// Rotate seals the running segment; it returns when the seal is written. With
+// final no other is opened before the next event.
+func (a *Appliance) Rotate(ctx context.Context, final bool) (segment.Name, error) {
+	return a.logger.Rotate(ctx, final)
+}
+
+// Keep pins or unpins a segment.
+func (a *Appliance) Keep(n segment.Name, keep bool) error {
+	card := segment.Card{FS: a.card, Device: a.device}
+	if keep {
+		return card.Pin(n)
+	}
+	return card.Unpin(n)
+}
+
+// Retry takes up parked segments again, or all segments anew.
+func (a *Appliance) Retry(all bool) {
+	if a.uploader != nil {
+		a.uploader.Retry(all)
+	}
+}

@@ -1,0 +1,98 @@
+package appliance
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"time"
+
+	"canseal/config"
+	"canseal/internal/clock"
+	"canseal/internal/durable"
+	"canseal/uploader/s3"
+)
+
+// CheckResult is what stands against a configuration, and what to know.
+type CheckResult struct {
+	File     string           `json:"file"`
+	Problems []config.Problem `json:"problems"`
+	Notes    []string         `json:"notes"`
+}
+
+// Check reads a configuration as the daemon would, with the trust bundle that
+// lies beside it. The error is for a file that cannot be read.
+func Check(file string) (*CheckResult, error) {
+	text, err := readLimited(file, maxConfig)
+	if err != nil {
+		return nil, err
+	}
+	r := &CheckResult{File: file, Notes: []string{}}
+	c, problems := CheckConfig(text)
+	if r.Problems = problems; len(problems) > 0 {
+		return r, nil
+	}
+	r.Problems = []config.Problem{}
+	for _, w := range c.Warnings() {
+		r.Notes = append(r.Notes, w.Error())
+	}
+	if c.Upload.Mode == config.ModeMedium && c.TLS.Trust == "bundle" {
+		r.bundle(c, filepath.Dir(file))
+	}
+	return r, nil
+}
+
+func (r *CheckResult) bundle(c *config.Config, dir string) {
+	bundle, err := loadBundle(c, durable.Dir(dir), time.Now())
+	if err != nil {
+		r.Problems = append(r.Problems, config.Problem{Path: "upload.mode", Got: string(c.Upload.Mode), Want: "a trust bundle beside the file", Hint: err.Error()})
+	}
+	if bundle != nil {
+		r.Notes = append(r.Notes, bundle.Notes...)
+	}
+}
+
+// CheckStore makes one handshake and one signed write with the settings of a
+// card: the device's device.json, as it lies there.
+func CheckStore(ctx context.Context, o Options) (s3.Report, error) {
+	card := durable.Dir(o.Root)
+	s, err := loadSettings(card, o)
+	if err != nil {
+		return s3.Report{}, err
+	}
+	if s.Upload.Mode == config.ModeOff {
+		return s3.Report{}, WithExit(ExitConfig, errUploadsOff)
+	}
+	state := durable.Dir(StateDir(o.Root, o.StateDir))
+	_, trust, _ := clock.Load(state) // without it the build time is the floor
+	options, _, err := s3Options(s, card, state, clock.New(clock.Options{Trust: trust}))
+	if err != nil {
+		return s3.Report{}, err
+	}
+	client, err := s3.New(options)
+	if err != nil {
+		return s3.Report{}, err
+	}
+	defer client.Close()
+	key, content := checkObject(card, s)
+	return client.Check(ctx, key, content)
+}
+
+var errUploadsOff = errors.New("upload.mode is off: there is no store to check")
+
+// checkObject is the device's own device.json: what lies on the card, else the
+// least that says who asks.
+func checkObject(card durable.FS, s *settings) (key string, content []byte) {
+	var known struct{ ID string }
+	content, err := durable.ReadFile(card, factsFile, 64<<10)
+	if err != nil || json.Unmarshal(content, &known) != nil || known.ID == "" {
+		known.ID = s.Device.ID
+		content = fmt.Appendf(nil, "{\"id\":%q,\"type\":%q,\"v\":1}\n", known.ID, deviceType)
+	}
+	if known.ID == "" {
+		known.ID = "00000000"
+	}
+	return path.Join(s.Upload.Prefix, known.ID, factsFile), content
+}

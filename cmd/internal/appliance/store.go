@@ -1,0 +1,180 @@
+package appliance
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"sync"
+	"time"
+
+	"canseal/certs"
+	"canseal/config"
+	"canseal/internal/clock"
+	"canseal/internal/durable"
+	"canseal/uploader"
+	"canseal/uploader/s3"
+)
+
+// store opens the way to the bucket when it is first needed, and as long as a
+// part of it is missing (the trust bundle, the secret) tries again at each
+// use: an operator who puts the part on the card needs no restart. It never
+// falls to a lower mode.
+type store struct {
+	settings    *settings
+	card, state durable.FS
+	clock       *clock.Clock
+	log         *slog.Logger
+
+	mu     sync.Mutex
+	client *s3.Client
+	bundle *certs.Bundle
+}
+
+func newStore(s *settings, card, state durable.FS, c *clock.Clock, log *slog.Logger) *store {
+	st := &store{settings: s, card: card, state: state, clock: c, log: log}
+	if _, err := st.open(); err != nil {
+		log.Error("uploads wait", "error", err)
+	}
+	return st
+}
+
+// open returns the client, made now if it was not.
+func (s *store) open() (*s3.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != nil {
+		return s.client, nil
+	}
+	options, bundle, err := s3Options(s.settings, s.card, s.state, s.clock)
+	s.bundle = bundle
+	if err != nil {
+		return nil, err
+	}
+	options.Log, options.Accepted = s.log, s.accepted
+	client, err := s3.New(options)
+	if err != nil {
+		return nil, &uploader.Error{Class: uploader.Config, Err: err}
+	}
+	s.client = client
+	return client, nil
+}
+
+// accepted raises the trust floor: a store that we verified took our signature,
+// so its clock and ours agree.
+func (s *store) accepted() {
+	s.clock.AcceptTrust(time.Now())
+}
+
+// s3Options maps the configuration to the client's. Errors are *uploader.Error
+// of the class that says what is missing.
+func s3Options(s *settings, card, state durable.FS, c *clock.Clock) (s3.Options, *certs.Bundle, error) {
+	u := s.Upload
+	o := s3.Options{
+		Endpoint: u.Endpoint, Bucket: u.Bucket, Region: u.Region, PathStyle: u.PathStyle, Mode: string(u.Mode), Proxy: u.Proxy, Stall: u.Stall,
+		Synchronised: func() bool { return c.Now().Synchronised }, Now: c.TrustedNow,
+	}
+	var err error
+	if o.AccessKey, err = u.AccessKey.Resolve(nil, os.Getenv); err != nil {
+		return o, nil, &uploader.Error{Class: uploader.Credentials, Err: fmt.Errorf("access_key: %w", err)}
+	}
+	if o.SecretKey, err = s.secretKey(state); err != nil {
+		return o, nil, &uploader.Error{Class: uploader.Credentials, Err: fmt.Errorf("secret_key: %w", err)}
+	}
+	if u.Mode == config.ModeLow {
+		return o, nil, nil
+	}
+	trust := tlsOptions(s.Config, c.TrustedNow)
+	if !trust.System {
+		if o.Bundle, err = loadBundle(s.Config, card, c.TrustedNow()); err != nil {
+			return o, o.Bundle, &uploader.Error{Class: uploader.Trust, Err: err}
+		}
+	}
+	o.TLS = certs.ClientTLS(o.Bundle, trust)
+	return o, o.Bundle, nil
+}
+
+// tlsOptions maps the section tls; pins are base64 of 32 bytes, checked by config.
+func tlsOptions(c *config.Config, now func() time.Time) certs.TLSOptions {
+	o := certs.TLSOptions{MinRSABits: c.TLS.MinRSABits, Now: now, System: c.TLS.Trust == "system"}
+	if u, err := url.Parse(c.Upload.Endpoint); err == nil {
+		o.ServerName = u.Hostname()
+	}
+	for _, text := range c.TLS.PinSHA256 {
+		var pin [sha256.Size]byte
+		if b, err := base64.StdEncoding.DecodeString(text); err == nil {
+			copy(pin[:], b)
+		}
+		o.Pins = append(o.Pins, pin)
+	}
+	return o
+}
+
+// loadBundle reads certs_server.p7b. A bundle that trusts nobody is an error:
+// empty never means unchecked.
+func loadBundle(c *config.Config, card durable.FS, now time.Time) (*certs.Bundle, error) {
+	file, err := durable.ReadFile(card, bundleFile, 64<<10)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("mode %s needs the server's certificates: no %s on the card", c.Upload.Mode, bundleFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	bundle, err := certs.LoadBundle(file, certs.BundleOptions{
+		MinRSABits: c.TLS.MinRSABits, WarnDuplicateIssuer: c.TLS.DuplicateIssuer == "warn", Now: now,
+	})
+	if err != nil {
+		return bundle, fmt.Errorf("%s: %w", bundleFile, err)
+	}
+	if bundle.Cleared {
+		return bundle, fmt.Errorf("%s is empty: nothing is trusted", bundleFile)
+	}
+	return bundle, nil
+}
+
+// Create, Replace and Stat are those of the client.
+func (s *store) Create(ctx context.Context, o uploader.Object) (uploader.Stored, error) {
+	client, err := s.open()
+	if err != nil {
+		return uploader.Stored{}, err
+	}
+	return client.Create(ctx, o)
+}
+
+func (s *store) Replace(ctx context.Context, o uploader.Object) (uploader.Stored, error) {
+	client, err := s.open()
+	if err != nil {
+		return uploader.Stored{}, err
+	}
+	return client.Replace(ctx, o)
+}
+
+func (s *store) Stat(ctx context.Context, key string) (uploader.Stored, error) {
+	client, err := s.open()
+	if err != nil {
+		return uploader.Stored{}, err
+	}
+	return client.Stat(ctx, key)
+}
+
+// Bundle is what is trusted, nil where nothing was loaded.
+func (s *store) Bundle() *certs.Bundle {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bundle
+}
+
+// Status is the section tls of device.json.
+func (s *store) Status() s3.Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client == nil {
+		return s3.Status{}
+	}
+	return s.client.Status()
+}

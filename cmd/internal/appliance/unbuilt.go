@@ -1,0 +1,67 @@
+package appliance
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"canseal/config"
+)
+
+// unbuilt are the settings whose function this version does not have. A file
+// may name them with their default; any other value stops the start, so that
+// nobody relies on what is not done. A row ends with the work that builds it.
+//
+// field is a path as config.Setting.Field has it, or its beginning when it
+// ends in a dot. values are the values that are refused; none: each but the
+// default.
+var unbuilt = []struct {
+	field  string
+	values []string
+	what   string
+}{
+	{"log.compress", nil, "compressed segments"},
+	{"buses[].check.", nil, "comparing the link with the configuration"},
+	{"buses[].configure", nil, "setting the link up"},
+	{"buses[].filter", nil, "filters"},
+	{"buses[].filter[].", nil, "filters"},
+	{"buses[].control", nil, "event-driven recording"},
+	{"buses[].control.", nil, "event-driven recording"},
+	{"buses[].transmit", nil, "the transmit list"},
+	{"buses[].transmit[].", nil, "the transmit list"},
+	{"buses[].cancrypt.", nil, "CANcrypt"},
+	{"upload.mode", []string{"high"}, "mutual TLS"},
+	{"upload.order", nil, "the order of uploads"},
+	{"upload.bandwidth", nil, "the bandwidth limit"},
+	{"upload.workers", nil, "parallel uploads"},
+	{"upload.quirks.", nil, "quirks of stores"},
+	{"tls.profile", nil, "other cipher profiles"},
+	{"tls.allow_cn_for_pinned_leaf", nil, "certificates without a SAN"},
+	{"tls.reset_means_no_suite", nil, "the walk over cipher groups"},
+	{"tls.clock_bootstrap", nil, "the clock bootstrap"},
+	{"tls.legacy_dhe", nil, "the DHE suites"},
+	{"tls.openssl", nil, "the DHE suites"},
+	{"tls.renew_before", nil, "renewal of device certificates"},
+	{"ota.", nil, "settings over the air"},
+	{"cancrypt.", nil, "CANcrypt"},
+}
+
+// notInThisVersion lists what a configuration asks for and does not get, as
+// problems of their own kind.
+func notInThisVersion(c *config.Config) []config.Problem {
+	var problems []config.Problem
+	for _, s := range c.NonDefaults() {
+		for _, row := range unbuilt {
+			exact := row.field == s.Field
+			below := strings.HasSuffix(row.field, ".") && strings.HasPrefix(s.Field, row.field)
+			if (exact || below) && (row.values == nil || slices.Contains(row.values, s.Value)) {
+				problems = append(problems, config.Problem{
+					Path: s.Path, Line: s.Line, Column: 1, Got: s.Value, Want: fmt.Sprintf("%q, the default", s.Default),
+					Hint: "not in this version: " + row.what,
+				})
+				break
+			}
+		}
+	}
+	return problems
+}

@@ -1,0 +1,175 @@
+package appliance
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"canseal/config"
+	"canseal/internal/clock"
+	"canseal/internal/run"
+	"canseal/logger"
+	"canseal/mdf"
+	"canseal/segment"
+	"canseal/uploader"
+)
+
+// identify finds out who and when this is.
+func (a *Appliance) identify(context.Context) error {
+	device, source, err := logger.Identify(a.settings.Device.ID, a.machine.BoardSerial(), a.machine.MACs(), a.state, rand.Reader)
+	if err != nil {
+		return err
+	}
+	a.device, a.idSource = device, source
+	known, trust, err := clock.Load(a.state)
+	if err != nil {
+		a.log.Warn("saved clock not read", "error", err)
+	}
+	a.clock = clock.New(clock.Options{Known: known, Trust: trust, Newest: logger.Newest(segment.Card{FS: a.card, Device: device})})
+	a.journal = openJournal(a.card, a.eventTime)
+	return nil
+}
+
+// wireRecording builds the path from the buses to sealed segments, and
+// recovers the card.
+func (a *Appliance) wireRecording(context.Context) error {
+	var err error
+	if a.buses, err = openBuses(a.o, a.settings.Config); err != nil {
+		return err
+	}
+	var recovery logger.Recovery
+	if a.logger, recovery, err = logger.Prepare(a.loggerOptions()); err != nil {
+		return err
+	}
+	a.reset = recovery.LastEnd
+	for _, err := range recovery.Problems {
+		a.log.Error("recovery", "error", err)
+	}
+	a.log.Info("card recovered", "repaired", recovery.Repaired, "late", recovery.Late, "removed", recovery.Removed)
+	a.journal.Add("start", "canseald "+Version, 0, map[string]any{"before": recovery.LastEnd, "repaired": recovery.Repaired})
+	return nil
+}
+
+func (a *Appliance) loggerOptions() logger.Options {
+	l := a.settings.Log
+	return logger.Options{
+		Card: a.card, State: a.state, Device: a.device, Clock: a.clock, Source: a.buses, Patient: a.o.Patient,
+		Header: mdf.Header{
+			Version: Version, StorageID: a.machine.CardID(), ConfigCRC32: a.settings.CRC32(), ConfigSHA256: a.settings.SHA256(),
+			Comment: a.settings.Device.Meta, BootID: clock.BootID(), BitRates: a.buses.bitRates(),
+		},
+		Buses:     loggerBuses(a.settings.Config),
+		SplitSize: int64(l.SplitSize), SplitTime: l.SplitTime, SplitOffset: l.SplitOffset, Flush: l.Flush,
+		KeepFree: logger.Reserve{Percent: l.KeepFree.Percent, Bytes: int64(l.KeepFree.Bytes)}, KeepUnsent: l.Unsent == "keep",
+		LeaveOutErrors: !l.ErrorFrames,
+		CheckCard:      logger.WatchCard(a.o.Root, a.state),
+		Links:          a.buses.Links,
+		Sealed:         a.poke,
+		Event:          a.journal.Add,
+		Log:            a.log,
+	}
+}
+
+func loggerBuses(c *config.Config) []logger.Bus {
+	out := make([]logger.Bus, len(c.Buses))
+	for i, b := range c.Buses {
+		out[i] = logger.Bus{Number: uint8(b.Number), Interface: b.Interface, Role: string(b.Cancrypt.Role)}
+	}
+	return out
+}
+
+// wireServices builds everything that may fail without touching the recording.
+func (a *Appliance) wireServices(context.Context) error {
+	a.facts = newFactsWriter(a.card, a.log, a.collect)
+	services := []run.Component{a.facts, run.Func("clock", a.saveClock)}
+	if a.settings.Upload.Mode != config.ModeOff {
+		a.store = newStore(a.settings, a.card, a.state, a.clock, a.log)
+		a.uploader = uploader.New(a.uploaderOptions())
+		services = append(services, a.uploader)
+	}
+	control, err := newControl(a, a.state, a.log)
+	if err != nil {
+		a.log.Error("no local control", "error", err)
+	} else {
+		a.control = control
+		services = append(services, control)
+	}
+	if interval := run.WatchdogInterval(); interval > 0 {
+		services = append(services, run.Func("watchdog", a.feedWatchdog(interval)))
+	}
+	if a.settings.Device.AliveFile != "" {
+		services = append(services, run.Func("alive", a.showAlive))
+	}
+	for _, c := range services {
+		a.services = append(a.services, run.NewService(c, a.log))
+	}
+	return nil
+}
+
+func (a *Appliance) uploaderOptions() uploader.Options {
+	u := a.settings.Upload
+	return uploader.Options{
+		Store: a.store, Card: segment.Card{FS: a.card, Device: a.device},
+		Mode: string(u.Mode), Endpoint: u.Endpoint, Bucket: u.Bucket, Prefix: u.Prefix, Proved: proofOf(u.Mode),
+		Heartbeat: u.Heartbeat, DeviceJSON: a.StatusJSON, EventsJSON: a.journal.Changed, Clock: a.clock,
+		Meta: map[string]string{"hw": hardwareVersion, "fw": paddedVersion(Version)},
+		Log:  a.log, Event: a.journal.Add,
+	}
+}
+
+// proofOf is what the store's word is worth in a mode.
+func proofOf(m config.Mode) string {
+	if m == config.ModeLow {
+		return string(segment.ProvedPlain)
+	}
+	return string(segment.ProvedTLS)
+}
+
+// poke tells the uploader that a segment is ready.
+func (a *Appliance) poke() {
+	if a.uploader != nil {
+		a.uploader.Poke()
+	}
+}
+
+// saveClock keeps the record floor: every ten minutes, and at the end.
+func (a *Appliance) saveClock(ctx context.Context) error {
+	tick := time.NewTicker(10 * time.Minute)
+	defer tick.Stop()
+	for {
+		if err := a.clock.Save(a.state); err != nil {
+			a.log.Warn("clock not saved", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return a.clock.Save(a.state)
+		case <-tick.C:
+		}
+	}
+}
+
+// feedWatchdog tells the service manager that the recorder answers. One that
+// hangs is left to starve.
+func (a *Appliance) feedWatchdog(interval time.Duration) func(context.Context) error {
+	return func(ctx context.Context) error {
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-tick.C:
+			}
+			asked, cancel := context.WithTimeout(ctx, interval)
+			err := a.logger.Alive(asked)
+			cancel()
+			if err == nil {
+				err = run.Notify(run.Watchdog)
+			}
+			if err != nil {
+				return fmt.Errorf("watchdog: %w", err)
+			}
+		}
+	}
+}

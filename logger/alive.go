@@ -1,0 +1,7 @@
+package logger
+
+import "context"
+
+// Alive waits until the recorder's goroutine answers: what a watchdog asks. It
+// returns ErrEnded after the end of the recording, or ctx's error.
+func (l *Logger) Alive(ctx context.Context) error { return l.ask(ctx, func(*recorder) {}) }

@@ -1,0 +1,190 @@
+package segment
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// Standing is what Verify says of one segment.
+type Standing string
+
+const (
+	Signed     Standing = "signed"     // as Consistent, and the line carries a signature; it is not checked here
+	Consistent Standing = "consistent" // hash, size and chain agree; nobody vouches for them
+	Altered    Standing = "altered"    // the bytes are not those that were sealed
+	Missing    Standing = "missing"    // there is a line and no file: deleted after upload, or taken away
+	Extra      Standing = "extra"      // there is a file and no line
+	Unsealed   Standing = "unsealed"   // still being written, or cut by a power failure
+)
+
+// Finding is the result for one segment.
+type Finding struct {
+	Name     Name     `json:"-"`
+	Segment  string   `json:"segment"` // SESSION/SPLIT
+	Standing Standing `json:"standing"`
+	Remarks  []string `json:"remarks,omitempty"` // late, renumbered, chain broken before it, cut
+	SHA256   string   `json:"sha256,omitempty"`  // of the file as it is
+	Frames   uint64   `json:"frames,omitempty"`  // as sealed
+	Lost     uint64   `json:"lost,omitempty"`    // as sealed
+}
+
+// Bad tells whether the finding speaks against the segment.
+func (f Finding) Bad() bool { return f.Standing == Altered || f.Standing == Extra }
+
+// Verification is what Verify found on a card.
+type Verification struct {
+	Device   Device    `json:"device"`
+	Findings []Finding `json:"findings"`         // by name
+	Breaks   []string  `json:"breaks,omitempty"` // places where the chain of lines is not whole
+}
+
+// OK reports that nothing speaks against the card. A missing segment does not:
+// retention deletes what was sent.
+func (v Verification) OK() bool {
+	return len(v.Breaks) == 0 && !slices.ContainsFunc(v.Findings, Finding.Bad)
+}
+
+// Verify holds every sealed segment of the device against its seal line, and
+// every line against the one before. It reads all files whole.
+func (c Card) Verify() (Verification, error) {
+	listing, err := c.Scan()
+	if err != nil {
+		return Verification{}, err
+	}
+	v := &verifier{card: c, out: Verification{Device: c.Device, Findings: []Finding{}}}
+	for _, session := range listing.Sessions {
+		if err := v.session(session, listing.Segments); err != nil {
+			return Verification{}, err
+		}
+	}
+	return v.out, nil
+}
+
+// verifier walks the sessions of a card in their order.
+type verifier struct {
+	card Card
+	prev string // hash of the line before; "": none seen yet
+	out  Verification
+}
+
+func (v *verifier) session(session uint32, all []Segment) error {
+	seals, err := v.card.ReadSeals(session)
+	if err != nil {
+		return err
+	}
+	for _, n := range seals.Damaged {
+		v.out.Breaks = append(v.out.Breaks, fmt.Sprintf("%s: line %d cannot be read", v.card.SealPath(session), n))
+	}
+	if seals.Torn > 0 {
+		v.out.Breaks = append(v.out.Breaks, fmt.Sprintf("%s: %d bytes after the last whole line", v.card.SealPath(session), seals.Torn))
+	}
+	lines := map[uint32]SealLine{}
+	broken := map[uint32]bool{}
+	for _, line := range seals.Lines {
+		broken[line.Split] = v.prev != "" && line.Prev != v.prev
+		v.prev = line.Hash()
+		lines[line.Split] = line
+	}
+	for _, s := range all {
+		if s.Session == session && s.Has&Of(Part, Raw, Sealed) != 0 {
+			if err := v.segment(s, lines[s.Split], broken[s.Split]); err != nil {
+				return err
+			}
+			delete(lines, s.Split)
+		}
+	}
+	v.missing(session, lines)
+	return nil
+}
+
+// segment judges one file; line is zero when there is none.
+func (v *verifier) segment(s Segment, line SealLine, broken bool) error {
+	f := Finding{Name: s.Name, Segment: s.Name.String(), Frames: line.Frames, Lost: line.Lost}
+	switch {
+	case !s.Sealed():
+		f.Standing = Unsealed
+	case line.SHA256 == "":
+		f.Standing = Extra
+	default:
+		sum, size, err := v.card.hash(s.Name)
+		if err != nil {
+			return err
+		}
+		f.SHA256, f.Standing = sum, standing(line, sum, size, v.card.Device)
+		f.Remarks = remarks(line, s.Name, broken)
+	}
+	v.out.Findings = append(v.out.Findings, f)
+	if broken {
+		v.out.Breaks = append(v.out.Breaks, fmt.Sprintf("%s: its line does not follow the one before it", s.Name))
+	}
+	return nil
+}
+
+func standing(line SealLine, sum string, size int64, d Device) Standing {
+	switch {
+	case line.SHA256 != sum || line.Size != size || line.Device != d:
+		return Altered
+	case line.Sig != "":
+		return Signed
+	default:
+		return Consistent
+	}
+}
+
+func remarks(line SealLine, n Name, broken bool) (words []string) {
+	if line.Late {
+		words = append(words, "late")
+	}
+	if line.Session != n.Session {
+		words = append(words, "renumbered")
+	}
+	if line.End == "cut" {
+		words = append(words, "cut")
+	}
+	if broken {
+		words = append(words, "chain broken before it")
+	}
+	return words
+}
+
+// missing lists the lines that are left without a file.
+func (v *verifier) missing(session uint32, lines map[uint32]SealLine) {
+	for split, line := range lines {
+		n := Name{session, split}
+		v.out.Findings = append(v.out.Findings, Finding{Name: n, Segment: n.String(), Standing: Missing, Frames: line.Frames, Lost: line.Lost})
+	}
+	slices.SortFunc(v.out.Findings, func(a, b Finding) int { return a.Name.Compare(b.Name) })
+}
+
+// hash reads a sealed file whole.
+func (c Card) hash(n Name) (sum string, size int64, err error) {
+	f, err := c.FS.Open(c.Path(n, Sealed))
+	if err != nil {
+		return "", 0, err
+	}
+	h := sha256.New()
+	size, err = io.Copy(h, f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", 0, fmt.Errorf("read %s: %w", c.Path(n, Sealed), err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), size, nil
+}
+
+// Devices lists the DEVICEIDs that have a folder on the card.
+func Devices(c Card) ([]Device, error) {
+	entries, err := c.FS.ReadDir(logFolder)
+	if err != nil {
+		return nil, err
+	}
+	var devices []Device
+	for _, e := range entries {
+		if d, err := ParseDevice(e.Name()); err == nil && e.IsDir() {
+			devices = append(devices, d)
+		}
+	}
+	return devices, nil
+}

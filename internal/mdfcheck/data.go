@@ -13,13 +13,14 @@ import (
 // maxPacked bounds the content of one DZ block.
 const maxPacked = 64 << 20
 
-// records walks the records of a data group.
-func (c *checker) records(dg *block, idSize int, groups map[uint64]*group) {
+// eachRecord walks the records of a data group; do, which may be nil, gets each
+// without its id.
+func (c *checker) eachRecord(dg *block, idSize int, groups map[uint64]*group, do func(*group, []byte)) {
 	if dg.links[2] == 0 {
 		return
 	}
 	data := &content{c: c, blocks: c.parts(dg)}
-	w := walker{c: c, data: data, in: bufio.NewReaderSize(data, 1<<16), idSize: idSize, groups: groups}
+	w := walker{c: c, data: data, in: bufio.NewReaderSize(data, 1<<16), idSize: idSize, groups: groups, do: do}
 	for w.record() && c.failed == nil {
 	}
 }
@@ -163,6 +164,7 @@ type walker struct {
 	in     *bufio.Reader
 	idSize int
 	groups map[uint64]*group
+	do     func(*group, []byte)
 	pos    int64 // bytes of the stream before the record
 }
 
@@ -207,6 +209,9 @@ func (w *walker) record() bool {
 		}
 		size = 4 + int64(binary.LittleEndian.Uint32(n))
 		g.payload += uint64(size - 4)
+	}
+	if rec, err := w.in.Peek(int(min(size, 1<<16))); err == nil && w.do != nil {
+		w.do(g, rec)
 	}
 	n, err := io.CopyN(io.Discard, w.in, size)
 	if err != nil {

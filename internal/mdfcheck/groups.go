@@ -83,7 +83,7 @@ func (c *checker) dataGroup(dg *block) {
 		order = append(order, g)
 	}
 	if c.failed == nil && slices.Contains([]int{0, 1, 2, 4, 8}, idSize) {
-		c.records(dg, idSize, groups)
+		c.eachRecord(dg, idSize, groups, nil)
 	}
 	for _, g := range order {
 		c.counts(g)

@@ -58,14 +58,17 @@ func (c Card) Pin(n Name) error {
 func (c Card) Unpin(n Name) error { return c.Drop(n, Of(Keep)) }
 
 // Drop removes these names of a segment, as far as they are there, and syncs the
-// folder.
+// folder. What is gone already is no error.
 func (c Card) Drop(n Name, names Set) error {
 	for _, s := range names.Suffixes() {
 		if err := c.FS.Remove(c.Path(n, s)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("remove of segment %s: %w", n, err)
 		}
 	}
-	return c.sync(n.Session)
+	if err := c.sync(n.Session); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // Remove deletes a sealed segment: .MF4, .upload, .sent, .keep in this order, so

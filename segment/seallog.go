@@ -97,12 +97,12 @@ func (c Card) AppendSeal(session uint32, s SealLine) error {
 	if err != nil {
 		return fmt.Errorf("append to %s: %w", name, err)
 	}
-	if err := errors.Join(appendLine(f, s.Encode()), f.Close()); err != nil {
-		return fmt.Errorf("append to %s: %w", name, err)
+	// The name first: after the line nothing may fail any more.
+	err = c.FS.SyncDir(path.Dir(name))
+	if err == nil {
+		err = appendLine(f, s.Encode())
 	}
-	// The folder each time, not only for a new file: an error here may have
-	// followed the first line, and this is the second.
-	if err := c.FS.SyncDir(path.Dir(name)); err != nil {
+	if err := errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("append to %s: %w", name, err)
 	}
 	return nil

@@ -93,7 +93,7 @@ func (a Action) String() string {
 	return texts[min(int(a), len(texts)-1)]
 }
 
-// Step is one action and the names it concerns.
+// Step is one action and the names that call for it.
 type Step struct {
 	Do    Action
 	Names Set

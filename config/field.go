@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -28,7 +27,7 @@ type Field struct {
 	Want    string   // what is allowed, in words
 	Need    bool     // the section or list entry that it stands in must name it
 	Scope   Scope    // for a value that is not weakened; see Strong
-	Strong  []string // not nil: its values from the strongest on; weakening it is local
+	Strong  []string // where not empty, its values from the strongest on; weakening it is local
 	Doc     string   // what it is for; from the comments of the reference file
 }
 
@@ -42,8 +41,7 @@ func list(rows []row, prefix string, docs map[string]string) []Field {
 	var out []Field
 	for _, r := range rows {
 		path := prefix + r.key
-		doc := cmp.Or(docs[path], docs[strings.TrimPrefix(path, "buses[].")]) // a bus may name what section cancrypt has
-		out = append(out, Field{path, r.initial, r.wanted(), r.need, r.scope, r.strong, doc})
+		out = append(out, Field{path, r.initial, r.wanted(), r.need, r.scope, r.strong, docs[path]})
 		if r.typ.Kind() == reflect.Slice && r.kind == nil {
 			path += "[]"
 		}

@@ -3,6 +3,7 @@ package config
 import (
 	_ "embed"
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 
@@ -32,6 +33,11 @@ func docs() map[string]string {
 	}
 	out := map[string]string{}
 	comments(root.Content[0], "", out)
+	for path, text := range maps.Clone(out) {
+		if strings.HasPrefix(path, "cancrypt.") { // a bus may name it too
+			out["buses[]."+path] = text
+		}
+	}
 	return out
 }
 

@@ -61,9 +61,10 @@ var homes = sync.OnceValue(func() map[string][]string {
 // nearestKey is the key that differs least from a word, when that is little:
 // two letters, or one in short words.
 func nearestKey(word string, keys []string) string {
+	word = plainKey(word)
 	best, least := "", min(3, 1+len(word)/3)
 	for _, key := range keys {
-		if d := distance(plainKey(word), plainKey(key)); d < least {
+		if d := distance(word, plainKey(key)); d < least {
 			best, least = key, d
 		}
 	}
@@ -75,7 +76,7 @@ func plainKey(key string) string {
 	if len(key) > 40 {
 		return ""
 	}
-	return strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(key))
+	return strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(key), "-", ""), "_", "")
 }
 
 // distance is the number of letters to insert, remove or replace (Levenshtein).

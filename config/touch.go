@@ -75,7 +75,7 @@ func (r row) touched(old, new reflect.Value, path string) []Touched {
 // the strongest; a value that is absent is the weakest.
 func (r row) weakness(v reflect.Value) int {
 	switch {
-	case r.strong == nil:
+	case len(r.strong) == 0:
 		return 0
 	case r.strong[0] == "more":
 		return -int(v.Int())

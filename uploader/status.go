@@ -21,7 +21,7 @@ type Status struct {
 	Sent         Sent       `json:"sent"`
 	Last         *Last      `json:"last,omitempty"`
 	Parked       []Parked   `json:"parked"`        // at most 100
-	PlainDeleted uint64     `json:"plain_deleted"` // counted by retention; appliance fills it in
+	PlainDeleted int        `json:"plain_deleted"` // counted by retention; appliance fills it in
 	ResentBytes  int64      `json:"resent_bytes"`  // read and sent in vain
 }
 

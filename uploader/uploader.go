@@ -3,6 +3,7 @@ package uploader
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -49,7 +50,7 @@ type Uploader struct {
 	started       time.Time
 	scanned       time.Time // zero: the queue is to be read from the card
 	queue         []item
-	owed          map[segment.Name]segment.Receipt // confirmed, but the card took no receipt
+	owed          map[segment.Name]segment.Receipt // the card took no receipt
 	puts          uint64
 	unconditional bool // the store knows no If-None-Match
 	watch         watch
@@ -168,8 +169,9 @@ func (u *Uploader) sleep(ctx context.Context, wait time.Duration) {
 }
 
 // Drain offers what is on the card, without pause, until the queue is empty,
-// the store refuses, or ctx ends: for the last segment, at shutdown. It works
-// beside or without Run.
+// the store refuses, or ctx ends: for the last segment, at shutdown. Then it
+// puts a last device.json. It works beside or without Run. The error tells why
+// segments are left.
 func (u *Uploader) Drain(ctx context.Context) error {
 	select {
 	case u.turn <- struct{}{}:
@@ -182,15 +184,26 @@ func (u *Uploader) Drain(ctx context.Context) error {
 	if !u.breaker.probing() {
 		u.breaker = u.breaker.hurry(time.Now())
 	}
-	if u.o.DeviceJSON != nil {
-		u.beatAt = time.Now()
+	for ctx.Err() == nil && u.work(ctx) == 0 && !u.breaker.stopped {
 	}
-	for ctx.Err() == nil {
-		if wait := u.work(ctx); wait > 0 || u.breaker.stopped {
-			return nil
-		}
+	if u.o.DeviceJSON != nil && !u.breaker.stopped && ctx.Err() == nil {
+		u.beat(ctx)
 	}
-	return ctx.Err()
+	return u.left(ctx)
+}
+
+// left tells why segments are left.
+func (u *Uploader) left(ctx context.Context) error {
+	switch n := len(u.queue); {
+	case n == 0:
+		return nil
+	case u.breaker.stopped:
+		return fmt.Errorf("%d segments left: %s", n, u.breaker.reason)
+	case ctx.Err() != nil:
+		return fmt.Errorf("%d segments left: %w", n, ctx.Err())
+	default:
+		return fmt.Errorf("%d segments left", n)
+	}
 }
 
 // asError gives every error a class.

@@ -1,16 +1,14 @@
 package uploader
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"maps"
 	"path"
 	"slices"
 	"time"
-
-	"crypto/sha256"
-
-	"bytes"
 
 	"canseal/internal/clock"
 	"canseal/segment"
@@ -179,15 +177,21 @@ func (u *Uploader) suspect(it *item) {
 	}
 }
 
+// freshAfter is how soon device.json is put again after the end of a stop.
+const freshAfter = 10 * time.Second
+
 // beat puts device.json, then events.jsonl where it has changed.
 func (u *Uploader) beat(ctx context.Context) {
-	probing := u.breaker.probing()
+	probing, pause := u.breaker.probing(), u.o.Heartbeat
+	if u.breaker.stopped {
+		pause = min(pause, freshAfter) // what was put speaks of the stop
+	}
 	if err := u.replace(ctx, "device.json", u.o.DeviceJSON()); err != nil {
 		u.missed(ctx, "device.json", err)
 		return
 	}
 	u.resume(len(u.queue) == 0)
-	u.beatAt = time.Now().Add(u.o.Heartbeat)
+	u.beatAt = time.Now().Add(pause)
 	if u.o.EventsJSON == nil || probing {
 		return
 	}

@@ -387,3 +387,12 @@ func account(t testing.TB, sent int, c contents) (recorded, counted int) {
 	}
 	return len(seen), counted
 }
+
+// frameEvent is n frames that no sum check knows.
+func frameEvent(n int, at int64) []can.Event {
+	list := make([]can.Event, n)
+	for i := range list {
+		list[i] = can.Event{Time: at + int64(i)*2000, Bus: 1, Frame: can.Frame{ID: 0x123, DLC: 1, Len: 1}}
+	}
+	return list
+}

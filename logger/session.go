@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"canseal/internal/durable"
 	"canseal/segment"
@@ -100,8 +101,10 @@ func consumeWish(card durable.FS) error {
 	return card.SyncDir(".")
 }
 
-// Newest is the HD start (ns since 1970 UTC) of the newest segment on the card
-// that can be read, for the record floor of the clock; 0 without one.
+// Newest is a time (ns since 1970 UTC) that the next segment must not fall
+// below, for the record floor of the clock: behind the HD start of the newest
+// segment on the card that can be read, and behind its last frame if it has a
+// seal line; 0 without one.
 func Newest(card segment.Card) int64 {
 	listing, err := card.Scan()
 	if err != nil {
@@ -115,8 +118,22 @@ func Newest(card segment.Card) int64 {
 			}
 			tries++
 			if start, err := startOf(card.FS, card.Path(s.Name, suffix)); err == nil {
-				return start
+				return max(start, lastFrame(card, s.Name)) + int64(time.Millisecond)
 			}
+		}
+	}
+	return 0
+}
+
+// lastFrame is the time of the last frame of a segment by its seal line, or 0.
+func lastFrame(card segment.Card, n segment.Name) int64 {
+	log, err := card.ReadSeals(n.Session)
+	if err != nil {
+		return 0
+	}
+	for _, line := range log.Lines {
+		if line.Split == n.Split && !line.Last.IsZero() {
+			return line.Last.UnixNano()
 		}
 	}
 	return 0

@@ -10,8 +10,8 @@ import (
 type PaceOptions struct {
 	// Factor is the speed: 1 as stamped, 2 twice as fast. 0 or less: flat out.
 	Factor float64
-	// Rebase moves all stamps, and scales their distances by Factor, so that
-	// the origin is the moment of the first Read.
+	// Rebase moves the stamps so that Origin becomes the moment of the first
+	// Read, and divides their distances by Factor.
 	Rebase bool
 	// Origin is the stamp that is due at the first Read, in ns since 1970;
 	// 0: that of the first event.
@@ -100,20 +100,24 @@ func (p *Paced) due(stamp int64) time.Duration {
 
 // wait reports whether it was not ended by Close.
 func (p *Paced) wait(due time.Duration) bool {
-	var timer <-chan time.Time
-	switch left := due - time.Since(p.began); {
-	case p.options.Factor > 0 && left > 0:
-		timer = time.After(max(left, pause))
-	default:
-		closedNow := make(chan time.Time)
-		close(closedNow)
-		timer = closedNow
+	left := due - time.Since(p.began)
+	if p.options.Factor <= 0 || left <= 0 {
+		return !p.isClosed()
 	}
 	select {
 	case <-p.closed:
 		return false
-	case <-timer:
+	case <-time.After(max(left, pause)):
 		return true
+	}
+}
+
+func (p *Paced) isClosed() bool {
+	select {
+	case <-p.closed:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -19,7 +19,7 @@ const (
 	// splitPause lies between two such segments, so that a nervous clock does not
 	// flood the bucket.
 	splitPause = 10 * time.Minute
-	// believed is the span after the build in which dates count for the floors.
+	// believedYears is the span after the build in which dates count for the floors.
 	believedYears = 10
 )
 
@@ -75,16 +75,15 @@ type Clock struct {
 	trust  time.Time
 	newest time.Time
 
-	base      int64 // Wall - Boot of the last reading
-	last      int64 // Boot of the last reading
-	offset    int64
-	below     bool
-	synced    bool
-	split     int64 // Boot of the last step that split a segment
-	hasSplit  bool
-	steps     int
-	lastStep  time.Duration
-	lastStamp int64
+	base   int64 // Wall - Boot, of the last look
+	synced bool  // the same
+	offset int64
+	below  bool
+
+	steps    int
+	lastStep time.Duration
+	split    int64 // Boot of the last step that split a segment
+	hasSplit bool
 }
 
 // New looks at the clock and fixes the offset.
@@ -101,8 +100,8 @@ func New(o Options) *Clock {
 		c.newest = c.believable(time.Unix(0, o.Newest))
 	}
 	r := c.read()
-	c.base, c.last, c.synced = r.Wall-r.Boot, r.Boot, r.Synchronised
-	c.settle(r)
+	c.base, c.synced = r.Wall-r.Boot, r.Synchronised
+	c.settle(r, time.Time{})
 	return c
 }
 
@@ -114,18 +113,13 @@ func (c *Clock) believable(t time.Time) time.Time {
 	return t
 }
 
-// settle finds the offset for a clock that reads r. No stamp falls below one
-// that was given under an offset.
-func (c *Clock) settle(r Reading) {
-	floor := c.recordFloor().UnixNano()
-	if c.below {
-		floor = max(floor, c.lastStamp)
-	}
+// settle finds the offset for a clock that reads r. Below the floor time goes on
+// from the last stamp, where that is higher.
+func (c *Clock) settle(r Reading, last time.Time) {
 	c.offset, c.below = 0, false
-	if !r.Synchronised && r.Wall < floor {
-		c.offset, c.below = floor-r.Wall, true
+	if floor := c.recordFloor(); !r.Synchronised && r.Wall < floor.UnixNano() {
+		c.offset, c.below = latest(floor, c.believable(last)).UnixNano()-r.Wall, true
 	}
-	c.lastStamp = r.Wall + c.offset
 }
 
 // Stamp is a moment as it is recorded.
@@ -151,7 +145,8 @@ func (s Stamp) State() string {
 	return "unsynchronised"
 }
 
-// Now is the present moment under the offset in force.
+// Now is the present moment under the offset in force. That the clock was set is
+// seen by the next Check and not here, so Time does not jump between two checks.
 func (c *Clock) Now() Stamp {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -163,10 +158,23 @@ func (c *Clock) stamp(r Reading) Stamp {
 		Time: r.Wall + c.offset, Wall: r.Wall, Boot: r.Boot, Offset: c.offset,
 		Synchronised: r.Synchronised, BelowFloor: c.below, Error: r.ErrorMicros, Source: r.Source,
 	}
+	if c.jump(r) != 0 {
+		s.Time = c.base + r.Boot + c.offset
+	}
 	if c.below {
 		s.Source = SourceRestored
 	}
 	return s
+}
+
+// jump is the change of REALTIME - BOOTTIME since the last look, 0 if that was
+// slewing.
+func (c *Clock) jump(r Reading) time.Duration {
+	by := time.Duration(r.Wall - r.Boot - c.base)
+	if by.Abs() <= stepMin {
+		return 0
+	}
+	return by
 }
 
 // Offset is added to every kernel stamp, ns.
@@ -195,21 +203,13 @@ func (c *Clock) Check() (Step, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	r := c.read()
-	by := time.Duration(r.Wall - r.Boot - c.base)
-	step := Step{Synced: r.Synchronised != c.synced}
-	before, wasSynced := c.offset, c.synced
-	// The last stamp before the step, had the clock not been set.
-	c.lastStamp = c.base + r.Boot + c.offset
-	c.base, c.last, c.synced = r.Wall-r.Boot, r.Boot, r.Synchronised
-	set := by.Abs() > stepMin
-	if set || c.below && r.Synchronised && !wasSynced {
-		c.settle(r)
-		step.Moved = time.Duration(c.offset - before)
+	before, last := c.offset, time.Unix(0, c.base+r.Boot+c.offset)
+	step := Step{By: c.jump(r), Synced: r.Synchronised != c.synced}
+	c.base, c.synced = r.Wall-r.Boot, r.Synchronised
+	if step.By != 0 || c.below && r.Synchronised {
+		c.settle(r, last)
 	}
-	if set {
-		step.By = by
-		step.Moved += by
-	}
+	step.Moved = step.By + time.Duration(c.offset-before)
 	if step.Set() {
 		c.note(&step, r.Boot)
 	}
@@ -219,13 +219,13 @@ func (c *Clock) Check() (Step, bool) {
 
 // note counts a step and decides whether it splits.
 func (c *Clock) note(s *Step, boot int64) {
-	size := max(s.By.Abs(), s.Moved.Abs())
 	c.steps++
 	c.lastStep = s.By
 	if s.By == 0 {
 		c.lastStep = s.Moved
 	}
-	if size < splitMin || c.hasSplit && boot-c.split < int64(splitPause) {
+	small := max(s.By.Abs(), s.Moved.Abs()) < splitMin
+	if small || c.hasSplit && boot-c.split < int64(splitPause) {
 		return
 	}
 	s.Split, c.split, c.hasSplit = true, boot, true

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
 	"os"
 
 	"golang.org/x/sys/unix"
 )
+
+// endOfDays is the last second that every kernel understands, 2038, in ns.
+const endOfDays = math.MaxInt32 * 1_000_000_000
 
 // System reads CLOCK_REALTIME and CLOCK_BOOTTIME, as close together as can be,
 // and asks the kernel how sure it is (adjtimex).
@@ -81,28 +83,27 @@ func arm(timer *os.File) error {
 	if err != nil {
 		return err
 	}
-	never := unix.ItimerSpec{Value: unix.NsecToTimespec(math.MaxInt64 / 2)}
+	never := unix.ItimerSpec{Value: unix.NsecToTimespec(endOfDays)}
 	var failed error
 	err = c.Control(func(fd uintptr) {
 		failed = unix.TimerfdSettime(int(fd), unix.TFD_TIMER_ABSTIME|unix.TFD_TIMER_CANCEL_ON_SET, &never, nil)
 	})
+	if errors.Is(failed, unix.ECANCELED) {
+		failed = nil // the clock was set this moment, and the timer runs
+	}
 	return errors.Join(err, failed)
 }
 
+// watch ends when the timer is closed; and when it expires, because after the end
+// of days only Check finds steps. A timer that was cancelled goes on by itself.
 func watch(timer *os.File, steps chan<- struct{}) {
-	expired := make([]byte, 8)
 	for {
-		_, err := timer.Read(expired)
-		if errors.Is(err, fs.ErrClosed) || err != nil && !errors.Is(err, unix.ECANCELED) {
+		if _, err := timer.Read(make([]byte, 8)); !errors.Is(err, unix.ECANCELED) {
 			return
 		}
 		select {
 		case steps <- struct{}{}:
 		default:
 		}
-		if err := arm(timer); err != nil && !errors.Is(err, unix.ECANCELED) {
-			return
-		}
 	}
 }
-

@@ -11,8 +11,9 @@ import (
 // System reads the wall clock, and as Boot the time since the first reading,
 // which never jumps. Whether the machine is synchronised is not known here.
 func System() Reading {
+	start := first()
 	now := time.Now()
-	return Reading{Wall: now.UnixNano(), Boot: int64(now.Sub(first())), ErrorMicros: Unsure}
+	return Reading{Wall: now.UnixNano(), Boot: int64(now.Sub(start)), ErrorMicros: Unsure}
 }
 
 var first = sync.OnceValue(time.Now)

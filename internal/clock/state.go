@@ -56,9 +56,12 @@ func parse(field, value string) (time.Time, error) {
 // is known is the time of now, so an error of the past does not outlive a clock
 // that was put right.
 func (c *Clock) Save(fsys durable.FS) error {
-	s := state{Known: format(time.Unix(0, c.Now().Time))}
+	now := time.Unix(0, c.Now().Time)
 	c.mu.Lock()
-	s.Trust = format(c.trust)
+	if now = c.believable(now); now.IsZero() {
+		now = c.known
+	}
+	s := state{Known: format(now), Trust: format(c.trust)}
 	c.mu.Unlock()
 	data, err := json.Marshal(s)
 	if err != nil {

@@ -250,13 +250,14 @@ func (p *parser) header(at int64, id string) (block, error) {
 	return block{at: at, length: length, links: make([]int64, links)}, nil
 }
 
-// block reads a block with at least so many links and bytes of data.
+// block reads a block with so many links and bytes of data; a text may be longer.
 func (p *parser) block(at int64, id string, links, data int) (block, error) {
 	b, err := p.header(at, id)
 	if err != nil {
 		return block{}, err
 	}
-	if len(b.links) < links || b.length < int64(24+8*len(b.links)+data) || b.length > maxText {
+	want, text := int64(24+8*links+data), id == "TX" || id == "MD"
+	if len(b.links) != links || b.length != want && (!text || b.length < want || b.length > maxText) {
 		return block{}, corrupt(at, fmt.Sprintf("block ##%s with %d links and %d bytes", id, links, data),
 			"%d links and %d bytes in all", len(b.links), b.length)
 	}

@@ -15,7 +15,7 @@ func TestTheBootHasAName(t *testing.T) {
 	}
 }
 
-// TestWatchingEnds: that Steps speaks is shown in the guest, where a clock may be set.
+// TestWatchingEnds: that Steps speaks shows TestInAGuest.
 func TestWatchingEnds(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	steps, err := clock.Steps(ctx)

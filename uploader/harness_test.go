@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"path"
 	"slices"
 	"strings"
@@ -218,6 +219,7 @@ func (b *box) restart(fsys *memfs.FS) {
 	b.o = uploader.Options{Store: b.store, Card: b.card, Mode: "medium", Endpoint: "https://store:9000", Bucket: "trucks",
 		Proved: "tls", Heartbeat: 5 * time.Minute, DeviceJSON: func() []byte { return []byte(`{"v":1}`) },
 		Meta: map[string]string{"hw": "00.00", "fw": "01.02.03"}, Clock: b.clock,
+		Random: rand.New(rand.NewPCG(1, 2)).Float64,
 		Event: func(kind, what string, _ uint8, d map[string]any) {
 			b.events = append(b.events, fmt.Sprintf("%s %s %v", kind, what, d["class"]))
 		}}

@@ -234,6 +234,6 @@ func (u *Uploader) receipt(o Object, p proof) segment.Receipt {
 	return segment.Receipt{
 		Endpoint: u.o.Endpoint, Bucket: u.o.Bucket, Key: o.Key, Size: o.Size, SHA256: hex.EncodeToString(o.SHA256[:]),
 		Checksum: segment.Checksum(p.stored.Checksum), ETag: p.stored.ETag, VersionID: p.stored.VersionID,
-		Proved: segment.Proof(u.o.Proved), By: p.by, Mode: u.o.Mode, At: moment(now.Time), Clock: state,
+		Proved: segment.Proof(u.o.Proved), By: p.by, Mode: u.o.Mode, At: moment(now.Time).Truncate(time.Second), Clock: state,
 	}
 }

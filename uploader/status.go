@@ -83,7 +83,7 @@ func (u *Uploader) publish(doing string) {
 	var nextTry *time.Time
 	if b.stopped {
 		class = b.class.String()
-		at := b.until.UTC()
+		at := b.until.UTC().Truncate(time.Second)
 		nextTry = &at
 	}
 	if doing != "" {

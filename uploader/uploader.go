@@ -83,7 +83,7 @@ func New(o Options) *Uploader {
 	if o.DeviceJSON != nil {
 		u.beatAt = u.started
 	}
-	u.state = Status{Mode: o.Mode, State: "idle", Endpoint: o.Endpoint, Bucket: o.Bucket, Since: u.started.UTC()}
+	u.state = Status{Mode: o.Mode, State: "idle", Endpoint: o.Endpoint, Bucket: o.Bucket, Since: u.started.UTC().Truncate(time.Millisecond)}
 	return u
 }
 

@@ -158,7 +158,7 @@ func TestAStoreThatTakesDeviceJSONButNoSegments(t *testing.T) {
 		b.run()
 		pass(24 * time.Hour)
 		b.wantUnsent(names...)
-		if n := len(b.store.calls("create", "")); n < 10 || n > 60 {
+		if n := len(b.store.calls("create", "")); n < 20 || n > 90 {
 			t.Errorf("%d segments tried in a day, want fewer and fewer", n)
 		}
 	})
@@ -187,16 +187,16 @@ func TestEveryClassHasItsAction(t *testing.T) {
 	}{
 		{uploader.Network, "retry", "", [2]int{80, 1000}},
 		{uploader.Busy, "retry", "", [2]int{80, 1000}},
-		{uploader.Unknown, "retry", "", [2]int{20, 60}},
-		{uploader.NoneThere, "retry", "", [2]int{20, 60}},
-		{uploader.IdentitySuspected, "retry", "", [2]int{20, 60}},
-		{uploader.CannotTell, "retry", "", [2]int{20, 60}},
-		{uploader.Clock, "retry", "", [2]int{20, 60}},
-		{uploader.Credentials, "operator", "", [2]int{20, 60}},
-		{uploader.Config, "operator", "", [2]int{20, 60}},
-		{uploader.Trust, "operator", "", [2]int{20, 60}},
-		{uploader.Identity, "operator", "", [2]int{20, 60}},
-		{uploader.StoreFull, "operator", "", [2]int{20, 60}},
+		{uploader.Unknown, "retry", "", [2]int{30, 90}},
+		{uploader.NoneThere, "retry", "", [2]int{30, 90}},
+		{uploader.IdentitySuspected, "retry", "", [2]int{30, 90}},
+		{uploader.CannotTell, "retry", "", [2]int{30, 90}},
+		{uploader.Clock, "retry", "", [2]int{30, 90}},
+		{uploader.Credentials, "operator", "", [2]int{30, 90}},
+		{uploader.Config, "operator", "", [2]int{30, 90}},
+		{uploader.Trust, "operator", "", [2]int{30, 90}},
+		{uploader.Identity, "operator", "", [2]int{30, 90}},
+		{uploader.StoreFull, "operator", "", [2]int{30, 90}},
 		{uploader.Transfer, "idle", "transfer", [2]int{4, 4}},
 		{uploader.KeyConflict, "idle", "key_conflict", [2]int{1, 1}},
 		{uploader.CannotCompare, "idle", "cannot_compare", [2]int{1, 1}},

@@ -92,7 +92,7 @@ func foreignKind(b []byte) string {
 	if _, err := x509.ParsePKCS1PrivateKey(b); err == nil {
 		return keyKind
 	}
-	if _, err := x509.ParseECPrivateKey(b); err == nil || encryptedKey(b) {
+	if secKey(b) || encryptedKey(b) {
 		return keyKind
 	}
 	if _, err := x509.ParseCertificateRequest(b); err == nil {
@@ -113,6 +113,16 @@ func foreignKind(b []byte) string {
 		return "a PKCS#12 store"
 	}
 	return ""
+}
+
+// secKey recognises the EC private key of SEC 1, with or without its curve.
+func secKey(b []byte) bool {
+	var key struct {
+		Version int
+		Key     []byte
+	}
+	_, err := asn1.Unmarshal(b, &key)
+	return err == nil && key.Version == 1
 }
 
 // encryptedKey recognises an EncryptedPrivateKeyInfo: an algorithm of PKCS#5

@@ -30,13 +30,13 @@ type Report struct {
 	// SkewMillis is the store's clock minus ours; verified connections only.
 	SkewMillis *int64 `json:"skew_ms,omitempty"`
 
-	Took      int64         `json:"took_ms"`
-	Stored    bool          `json:"stored"`
-	Checksum  string        `json:"checksum,omitempty"` // the store's SHA-256, base64; empty: it named none
-	Class     string        `json:"class,omitempty"` // of the refusal
-	Error     string        `json:"error,omitempty"`
-	Message   string        `json:"-"` // the server's own words, escaped, at most 1 KiB: for the terminal only
-	Fault     certs.Fault   `json:"fault,omitempty"`
+	Took     int64       `json:"took_ms"`
+	Stored   bool        `json:"stored"`
+	Checksum string      `json:"checksum,omitempty"` // the store's SHA-256, base64; empty: it named none
+	Class    string      `json:"class,omitempty"`    // of the refusal
+	Error    string      `json:"error,omitempty"`
+	Message  string      `json:"-"` // the server's own words, escaped, at most 1 KiB: for the terminal only
+	Fault    certs.Fault `json:"fault,omitempty"`
 }
 
 // ChainEntry is one certificate of a server's chain.

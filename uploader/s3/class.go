@@ -66,7 +66,8 @@ var codes = map[string]uploader.Class{
 	"AuthorizationHeaderMalformed": uploader.Config, "InvalidRegion": uploader.Config, "IllegalLocationConstraintException": uploader.Config,
 	"MethodNotAllowed": uploader.Config, "InvalidBucketName": uploader.Config,
 	"QuotaExceeded": uploader.StoreFull, "XMinioAdminBucketQuotaExceeded": uploader.StoreFull, "XMinioStorageFull": uploader.StoreFull,
-	"InvalidAccessKeyId": uploader.Credentials, "SignatureDoesNotMatch": uploader.Credentials,
+	"InvalidAccessKeyId": uploader.Credentials, "XAdminUserNotFound": uploader.Credentials,
+	"SignatureDoesNotMatch": uploader.Credentials,
 }
 
 // table turns what was seen into a class; the first line that fits counts.

@@ -227,35 +227,3 @@ func (w *watched) alert() error {
 	defer w.mu.Unlock()
 	return w.late
 }
-
-// stalling ends a connection on which no byte has moved, in either direction,
-// for a while. Progress one way keeps the other way's wait alive, so that a
-// long upload does not time out the reader of its answer.
-type stalling struct {
-	net.Conn
-	after time.Duration
-}
-
-func newStalling(c net.Conn, after time.Duration) *stalling {
-	s := &stalling{c, after}
-	s.moved(1)
-	return s
-}
-
-func (s *stalling) Read(p []byte) (int, error) {
-	n, err := s.Conn.Read(p)
-	s.moved(n)
-	return n, err
-}
-
-func (s *stalling) Write(p []byte) (int, error) {
-	n, err := s.Conn.Write(p)
-	s.moved(n)
-	return n, err
-}
-
-func (s *stalling) moved(n int) {
-	if n > 0 {
-		s.Conn.SetDeadline(time.Now().Add(s.after))
-	}
-}

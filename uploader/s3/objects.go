@@ -26,32 +26,42 @@ const (
 	fullObject   = "FULL_OBJECT"
 )
 
-// Create puts an object under a free key (If-None-Match: *). Where the key is
-// taken it looks what is there: with the same size and SHA-256 the error is of
-// class Confirmed and comes with what the store holds; else KeyConflict, or
-// CannotCompare when the store does not tell.
+// Create puts an object under a free key (If-None-Match: *).
+//
+// Where the key is taken it looks what is there: with the same size and
+// SHA-256 the error is of class Confirmed and comes with what the store holds;
+// else KeyConflict, or CannotCompare when the store does not tell. It looks
+// too when the connection broke while the object was on its way: the answer
+// may be lost, and a store that refuses early resets the connection under the
+// body. Network then means that nothing is there, or that nobody can say.
 func (c *Client) Create(ctx context.Context, o uploader.Object) (uploader.Stored, error) {
-	stored, err := c.send(ctx, new(exchange), o, true)
+	x := new(exchange)
+	stored, err := c.send(ctx, x, o, true)
 	var e *uploader.Error
-	if !errors.As(err, &e) || e.Status != http.StatusPreconditionFailed {
+	taken := errors.As(err, &e) && e.Status == http.StatusPreconditionFailed
+	if !taken && !(err != nil && x.broken() && ctx.Err() == nil) {
 		return stored, err
 	}
 	there, statErr := c.Stat(ctx, o.Key)
-	e.Class = compare(o, there, statErr)
-	if e.Class == uploader.CannotCompare {
-		e.Err = statErr
+	switch {
+	case statErr == nil:
+		e.Class = compare(o, there)
+	case taken && !transient(statErr):
+		e.Class, e.Err = uploader.CannotCompare, statErr
+	case taken:
+		return there, statErr
 	}
 	return there, e
 }
 
+func transient(err error) bool {
+	c := uploader.ClassOf(err)
+	return c == uploader.Network || c == uploader.Busy
+}
+
 // compare judges what lies under a key that was to be free.
-func compare(o uploader.Object, there uploader.Stored, err error) uploader.Class {
+func compare(o uploader.Object, there uploader.Stored) uploader.Class {
 	switch {
-	case err != nil:
-		if cl := uploader.ClassOf(err); cl == uploader.Network || cl == uploader.Busy {
-			return cl
-		}
-		return uploader.CannotCompare
 	case there.Size != o.Size:
 		return uploader.KeyConflict
 	case there.Checksum.Algorithm != "SHA256" || there.Checksum.Type != fullObject:
@@ -87,7 +97,7 @@ func (c *Client) send(ctx context.Context, x *exchange, o uploader.Object, creat
 	if create {
 		opts.SetMatchETagExcept("*")
 	}
-	info, err := c.core.Client.PutObject(x.in(ctx), c.o.Bucket, o.Key, &body{r: o.Body, x: x}, o.Size, opts)
+	info, err := c.core.Client.PutObject(x.in(ctx), c.o.Bucket, o.Key, &body{r: o.Body, left: o.Size, size: o.Size, x: x}, o.Size, opts)
 	if err != nil {
 		return uploader.Stored{}, c.refused(x, err)
 	}
@@ -213,19 +223,28 @@ func checksum(value, kind string) uploader.Checksum {
 // body keeps the first error of reading the caller's file, so that a bad card
 // is not taken for a bad network. It hides other methods of the file.
 type body struct {
-	r io.ReadSeeker
-	x *exchange
+	r          io.ReadSeeker
+	left, size int64
+	x          *exchange
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
+	b.left -= int64(n)
+	if err == io.EOF && b.left > 0 {
+		err = fmt.Errorf("the file ends %d bytes early", b.left)
+	}
 	if err != nil && err != io.EOF {
 		b.x.bodyFailed(err)
 	}
 	return n, err
 }
 
-func (b *body) Seek(offset int64, whence int) (int64, error) { return b.r.Seek(offset, whence) }
+func (b *body) Seek(offset int64, whence int) (int64, error) {
+	at, err := b.r.Seek(offset, whence)
+	b.left = b.size - at
+	return at, err
+}
 
 // download gives the errors of a stream their class.
 type download struct {

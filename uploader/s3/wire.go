@@ -79,11 +79,12 @@ type exchange struct {
 
 // answer is what is kept of a refusal.
 type answer struct {
-	Code      string `xml:"Code"`
-	RequestID string `xml:"RequestId"`
-	Header    string `xml:"Header"`       // AWS names the header that it does not support
-	Argument  string `xml:"ArgumentName"` // so do others
-	Message   string `xml:"Message"`      // for the terminal of s3 check alone
+	XMLName   xml.Name `xml:"Error"`
+	Code      string   `xml:"Code"`
+	RequestID string   `xml:"RequestId"`
+	Header    string   `xml:"Header"`       // AWS names the header that it does not support
+	Argument  string   `xml:"ArgumentName"` // so do others
+	Message   string   `xml:"Message"`      // for the terminal of s3 check alone
 
 	retryAfter string
 	html       bool
@@ -111,6 +112,13 @@ func (x *exchange) note(f func()) {
 func (x *exchange) dialFailed(err error) { x.note(func() { x.dial = err }) }
 func (x *exchange) bodyFailed(err error) { x.note(func() { x.body = err }) }
 
+// broken tells that a connection was made, and broke before an answer came.
+func (x *exchange) broken() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.conn != nil && x.status == 0 && x.body == nil
+}
+
 // RoundTrip sends one request and writes down what is seen.
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := exchangeOf(req.Context())
@@ -124,6 +132,11 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		// header is no part of the signature.
 		req.Header.Set("Expect", "100-continue")
 	}
+	if req.Body != nil {
+		b := &serial{body: req.Body}
+		req.Body = b
+		defer b.Close()
+	}
 	resp, err := w.base.RoundTrip(req)
 	if err != nil {
 		return nil, err
@@ -131,6 +144,36 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp.Header.Del("Set-Cookie") // minio-go would send it back
 	w.measure(resp)
 	return resp, x.read(resp)
+}
+
+// serial lets a body be closed only between two reads, and ends it there. The
+// transport goes on reading in its own goroutine after an early answer, while
+// http.Client closes the body of a redirected request; minio-go's signing
+// reader dereferences nil when both meet, so any server could end the process
+// with one early answer. RoundTrip closes it before it returns.
+type serial struct {
+	mu     sync.Mutex
+	body   io.ReadCloser
+	closed bool
+}
+
+func (s *serial) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return 0, io.EOF
+	}
+	return s.body.Read(p)
+}
+
+func (s *serial) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	return s.body.Close()
 }
 
 // measure takes the difference of the clocks from a server that has proved

@@ -93,16 +93,16 @@ func (l *log) Close() error {
 // peek returns the next line and its size with the line end; 0: there is none
 // in text.
 func (l *log) peek() (line []byte, size int) {
-	switch end := bytes.IndexByte(l.text, '\n'); {
-	case end >= 0:
-		return bytes.TrimSuffix(l.text[:end], carriageReturn), end + 1
-	case l.err != nil:
-		return l.text, len(l.text)
+	end := bytes.IndexByte(l.text, '\n')
+	size = end + 1
+	if end < 0 && l.err != nil {
+		end, size = len(l.text), len(l.text) // the last line may lack its end
 	}
-	return nil, 0
+	if end > 0 && l.text[end-1] == '\r' {
+		end--
+	}
+	return l.text[:max(end, 0)], size
 }
-
-var carriageReturn = []byte{'\r'}
 
 // fill reads one more piece of the log behind text, or sets err.
 func (l *log) fill() {

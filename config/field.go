@@ -152,13 +152,14 @@ func choices(tag string, k *kind) []choice {
 			to = from
 		}
 		if text != "" {
-			out = append(out, choice{text, limit(from, k), limit(to, k)})
+			out = append(out, choice{text, literal(from, k), literal(to, k)})
 		}
 	}
 	return out
 }
 
-func limit(text string, k *kind) any {
+// literal is the value that a tag spells out, nil where it spells none.
+func literal(text string, k *kind) any {
 	if text == "" {
 		return nil
 	}

@@ -78,7 +78,7 @@ func (r row) scalar() schema {
 	if r.initial != "" {
 		s["default"] = r.initial
 		if r.kind.bare {
-			s["default"] = limit(r.initial, r.kind)
+			s["default"] = literal(r.initial, r.kind)
 		}
 	}
 	switch {

@@ -22,7 +22,7 @@ func TestTable(t *testing.T) {
 		}
 		r := newRow(sf, Local)
 		if r.initial != "" {
-			value := reflect.ValueOf(limit(r.initial, r.kind))
+			value := reflect.ValueOf(literal(r.initial, r.kind))
 			if !allowed(r.is, value) || r.like != nil && !r.like.MatchString(r.initial) {
 				t.Errorf("%s: its default %s is not allowed", path, r.initial)
 			}

@@ -34,7 +34,7 @@ func defaults(v reflect.Value) {
 		field := v.FieldByIndex(r.index)
 		switch {
 		case r.initial != "":
-			field.Set(reflect.ValueOf(limit(r.initial, r.kind)).Convert(field.Type()))
+			field.Set(reflect.ValueOf(literal(r.initial, r.kind)).Convert(field.Type()))
 		case field.Kind() == reflect.Struct && r.below != nil:
 			defaults(field)
 		}

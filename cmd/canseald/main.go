@@ -39,6 +39,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 func stopSignals() (ctx, grace context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	grace, hurry := context.WithCancel(context.Background())
+	signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more must not end the recording
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 	go func() {

@@ -120,7 +120,7 @@ func (a *Appliance) collectUpload(f *Facts, recording logger.Status) {
 		return
 	}
 	f.Upload = a.uploader.Status()
-	f.Upload.PlainDeleted = uint64(recording.PlainDeleted)
+	f.Upload.PlainDeleted = recording.PlainDeleted
 	f.TLS = a.store.Status()
 	if bundle := a.store.Bundle(); bundle != nil {
 		f.CertsServer, f.CertsServerFile, f.CertsServerSet = bundle.SHA256(), bundle.FileSHA256, bundle.SetSHA256

@@ -7,8 +7,8 @@ import (
 
 func BenchmarkParse(b *testing.B) {
 	for name, text := range map[string]string{
-		"example":      string(Example()),
-		"syntax error": strings.Replace(string(Example()), "  flush:", "\tflush:", 1),
+		"example":      string(example()),
+		"syntax error": strings.Replace(string(example()), "  flush:", "\tflush:", 1),
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

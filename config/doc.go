@@ -14,7 +14,8 @@
 // in the comments of reference.yaml, which canseal config init writes
 // (Reference); tests hold it against the table. Rules that need more than one
 // value are in rules.go. A new setting is a field there, a line in
-// reference.yaml, and a rule if it needs one; it goes into an existing section.
+// reference.yaml, and a rule if it needs one; it goes into an existing section,
+// and into docs/formats.md C8.
 //
 // # How values are written
 //

@@ -41,6 +41,7 @@ func Parse(file []byte) (*Config, []Problem) {
 	if len(w.problems) > 0 {
 		return nil, ordered(w.problems)
 	}
+	w.cfg.Device.ID = strings.ToUpper(w.cfg.Device.ID)
 	slices.SortStableFunc(w.cfg.settings, func(a, b Setting) int { return cmp.Compare(a.Line, b.Line) })
 	return w.cfg, nil
 }

@@ -21,14 +21,14 @@ func Reference() []byte { return []byte(reference) }
 // exampleSign stands in indented lines that are examples.
 var exampleSign = regexp.MustCompile(`(?m)^( +)#`)
 
-// Example is the reference with its examples in force.
-func Example() []byte { return exampleSign.ReplaceAll(Reference(), []byte("$1")) }
+// example is the reference with its examples in force.
+func example() []byte { return exampleSign.ReplaceAll(Reference(), []byte("$1")) }
 
 // docs are the comments of the reference by field path, without the marks of
 // scope.
 func docs() map[string]string {
 	var root yaml.Node
-	if err := yaml.Unmarshal(Example(), &root); err != nil {
+	if err := yaml.Unmarshal(example(), &root); err != nil {
 		panic(fmt.Sprintf("reference.yaml: %v", err))
 	}
 	out := map[string]string{}

@@ -31,7 +31,7 @@ func TestSchemaJudges(t *testing.T) {
 		ok   bool
 	}{
 		"reference":     {string(Reference()), true},
-		"examples":      {string(Example()), true},
+		"examples":      {string(example()), true},
 		"smallest":      {"version: 1\nbuses: [{interface: can0}]\nupload: {mode: low}", true},
 		"secret of env": {"version: 1\nbuses: [{interface: can0}]\nupload: {mode: low, secret_key: {env: KEY}}", true},
 		"unknown key":   {"version: 1\nbuses: [{interface: can0, x: 1}]\nupload: {mode: low}", false},

@@ -78,7 +78,7 @@ func TestReference(t *testing.T) {
 	if want := []string{"upload.endpoint", "upload.bucket", "upload.access_key", "upload.secret_key"}; !slices.Equal(missing, want) {
 		t.Errorf("missing %v, wanted %v", missing, want)
 	}
-	c := parsed(t, string(Example()))
+	c := parsed(t, string(example()))
 	if c.Buses[1].Transmit[0].Data.String() != "0201050000000000" || c.Cancrypt.Table[0].Encrypt != 2 || *c.Buses[0].Filter[0].Every.Count != 10 {
 		t.Errorf("%+v", c)
 	}
@@ -107,7 +107,7 @@ func TestReferenceSaysTheDefaults(t *testing.T) {
 // Every setting stands in the reference, with the scope that the table has.
 func TestReferenceSaysEverything(t *testing.T) {
 	var root yaml.Node
-	if err := yaml.Unmarshal(Example(), &root); err != nil {
+	if err := yaml.Unmarshal(example(), &root); err != nil {
 		t.Fatal(err)
 	}
 	scopes, named := map[string]string{}, map[string]bool{}

@@ -46,6 +46,12 @@ func TestTakenTexts(t *testing.T) {
 	}
 }
 
+func TestDeviceIDIsUpperCase(t *testing.T) {
+	if c := parsed(t, smallest+"device: {id: 0a1b2c3d}\n"); c.Device.ID != "0A1B2C3D" {
+		t.Error(c.Device.ID)
+	}
+}
+
 func TestRefusedTexts(t *testing.T) {
 	utf16LE := func(text string) string {
 		var b bytes.Buffer
@@ -124,7 +130,7 @@ func manyLines(line func(int) string) string {
 // What package yaml calls an unknown key, and nothing else, is one here too.
 func TestUnknownKeysAsYAMLSeesThem(t *testing.T) {
 	shape := untyped(reflect.TypeFor[Config]())
-	example := string(Example())
+	example := string(example())
 	for i, line := range strings.Split(example, "\n") {
 		key, _, ok := strings.Cut(strings.TrimLeft(line, " -"), ":")
 		if !ok || strings.HasPrefix(line, "#") || strings.Contains(key, "{") {
@@ -165,7 +171,7 @@ func untyped(t reflect.Type) reflect.Type {
 
 func FuzzParse(f *testing.F) {
 	f.Add(Reference())
-	f.Add(Example())
+	f.Add(example())
 	f.Add([]byte(smallest))
 	f.Add([]byte("\xff\xfea\x00"))
 	f.Add([]byte("? {a: [1}\n"))

@@ -9,7 +9,7 @@ import (
 // changed is the example of the reference with one text in place of another.
 func changed(t *testing.T, old, new string) *Config {
 	t.Helper()
-	text := string(Example())
+	text := string(example())
 	if strings.Count(text, old) != 1 {
 		t.Fatalf("%q is %d times in the reference", old, strings.Count(text, old))
 	}
@@ -44,7 +44,7 @@ func TestTouches(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var got []string
-			for _, touched := range parsed(t, string(Example())).Touches(changed(t, row.from, row.to)) {
+			for _, touched := range parsed(t, string(example())).Touches(changed(t, row.from, row.to)) {
 				got = append(got, touched.Path+" "+touched.Scope.String())
 			}
 			if strings.Join(got, ", ") != row.want {

@@ -84,7 +84,7 @@ func TestReserveOf(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	text := strings.NewReplacer("mode: medium", "mode: low", "https:", "http:", "secret_key: stored", "secret_key: hunter2", `prefix: ""`, "prefix: logs",
-		"split_offset: 0s", "split_offset: 1h", "legacy_dhe: false", "legacy_dhe: true", "action: accept", "action: reject", ", every: {count: 10}", "").Replace(string(Example()))
+		"split_offset: 0s", "split_offset: 1h", "legacy_dhe: false", "legacy_dhe: true", "action: accept", "action: reject", ", every: {count: 10}", "").Replace(string(example()))
 	var got []string
 	for _, p := range parsed(t, text).Warnings() {
 		got = append(got, p.Path)

@@ -322,6 +322,9 @@ func checkChain(t testing.TB, lines []segment.SealLine) {
 	}
 }
 
+// judged are the files, by SHA-256, that mdfcheck has seen.
+var judged sync.Map
+
 func readSegment(t testing.TB, f durable.FS, name string) (out file) {
 	t.Helper()
 	in, err := f.Open(name)
@@ -329,9 +332,14 @@ func readSegment(t testing.TB, f durable.FS, name string) (out file) {
 		t.Fatal(err)
 	}
 	defer in.Close()
-	size, _ := in.Size()
-	if _, err := mdfcheck.Check(in, size); err != nil {
-		t.Errorf("%s: %v", name, err)
+	sum, size, err := hashFile(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, known := judged.LoadOrStore(sum, true); !known {
+		if _, err := mdfcheck.Check(in, size); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 	r, err := mdf.Open(in, size)
 	if err != nil {

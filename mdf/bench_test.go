@@ -1,6 +1,7 @@
 package mdf
 
 import (
+	"bytes"
 	"testing"
 
 	"canseal/can"
@@ -123,3 +124,32 @@ type scratch struct{ *card }
 func (*scratch) WriteAt(b []byte, off int64) (int, error) { return len(b), nil }
 func (*scratch) Truncate(int64) error                     { return nil }
 func (*scratch) Sync() error                              { return nil }
+
+func BenchmarkCandumpToMDF(b *testing.B) {
+	var text []byte
+	events := busy(10_000)
+	for i := range events {
+		events[i].Time = start + int64(i)*55_000
+		text = append(can.AppendCandump(text, &events[i], "can0"), '\n')
+	}
+	w, err := Create(void{newCard(nil)}, header)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.SetBytes(int64(len(text)))
+	var e can.Event
+	for b.Loop() {
+		for rest := text; len(rest) > 0; {
+			end := bytes.IndexByte(rest, '\n')
+			if _, err := can.ParseCandump(rest[:end], &e); err != nil {
+				b.Fatal(err)
+			}
+			if err := w.Frame(&e); err != nil {
+				b.Fatal(err)
+			}
+			rest = rest[end+1:]
+		}
+	}
+	perSecond(b, len(events)*b.N)
+}

@@ -1,4 +1,3 @@
-// Package mdf writes, finishes, repairs and reads canseal's MDF4 segments.
 package mdf
 
 import (

@@ -22,7 +22,8 @@ type stream struct {
 }
 
 func (o *outline) records(r io.ReaderAt, end int64) *stream {
-	return &stream{r: r, sizes: &o.size, next: o.stream, first: o.stream, end: end, buf: make([]byte, bufferSize)}
+	ahead := max(0, min(end-o.stream, bufferSize))
+	return &stream{r: r, sizes: &o.size, next: o.stream, first: o.stream, end: end, buf: make([]byte, ahead)}
 }
 
 // at returns the address of the next record.

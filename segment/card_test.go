@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"strings"
+	"syscall"
 	"testing"
 
 	"canseal/internal/durable"
@@ -223,5 +224,45 @@ func TestTheMetaLogIsHonouredAndConsumed(t *testing.T) {
 	}
 	if entries, _ := f.ReadDir("meta"); len(entries) != 1 || entries[0].Name() != "other" {
 		t.Errorf("left %v, wanted the file of somebody else", entries)
+	}
+}
+
+// TestAFaultAnywhereIsReportedAndMendedByTheNextAttempt fails every operation of
+// every transition once.
+func TestAFaultAnywhereIsReportedAndMendedByTheNextAttempt(t *testing.T) {
+	n := name(1, 1)
+	for what, row := range map[string]struct {
+		before, after string
+		run           func(segment.Card) error
+	}{
+		"seal":    {".part", ".MF4", func(c segment.Card) error { return c.Seal(n, segment.Part) }},
+		"pin":     {".MF4", ".MF4 .keep", func(c segment.Card) error { return c.Pin(n) }},
+		"unpin":   {".MF4 .keep", ".MF4", func(c segment.Card) error { return c.Unpin(n) }},
+		"remove":  {".MF4 .keep .sent .upload", "none", func(c segment.Card) error { return c.Remove(n) }},
+		"recover": {".raw .MF4", ".MF4", func(c segment.Card) error { return recover(c, n) }},
+	} {
+		memfs.EachFault(t, syscall.EIO, func(f *memfs.FS) {
+			f.MkdirAll(card(f).Folder(1), 0o755)
+			for _, s := range set(row.before).Suffixes() {
+				durable.WriteFile(f, card(f).Path(n, s), []byte("MD"+strings.Repeat("x", 900)), 0o644)
+			}
+		}, func(f *memfs.FS) error { return row.run(card(f)) }, func(f *memfs.FS, err error) {
+			// What a Resolve cannot read is unreadable, and goes.
+			if !errors.Is(err, syscall.EIO) && (err != nil || what != "recover") {
+				t.Fatalf("%s: found %v, wanted the fault", what, err)
+			}
+			if err == nil {
+				return
+			}
+			if s, _ := card(f).Load(n); s.Has == set(row.after) {
+				return // all was done but the last sync
+			}
+			if err := row.run(card(f)); err != nil {
+				t.Fatalf("%s: the next attempt: %v", what, err)
+			}
+			if s, err := card(f).Load(n); s.Has != set(row.after) || err != nil {
+				t.Fatalf("%s: found %s, %v; wanted %s", what, s.Has, err, row.after)
+			}
+		})
 	}
 }

@@ -18,7 +18,7 @@ const (
 type Segment struct {
 	Name
 	Has     Set
-	Size    int64    // bytes of the .MF4, else the .raw, else the .part; 0 without any
+	Size    int64    // bytes of the .MF4, else the .part, else the .raw; 0 without any
 	Receipt *Receipt // nil without a readable one
 }
 
@@ -93,7 +93,9 @@ func (c Card) scanSession(entry fs.DirEntry, l *Listing) {
 	}
 	found := c.group(session, entries, l.ignore)
 	for _, n := range found.names {
-		s, err := c.describe(n, found.has[n.Split])
+		s, err := c.complete(Segment{Name: n, Has: found.has[n.Split]}, func() (fs.FileInfo, error) {
+			return found.content[n.Split].Info()
+		})
 		if err != nil {
 			l.problem(err)
 			continue
@@ -116,20 +118,18 @@ func (l *Listing) problem(err error) {
 
 // splits is what one SESSION folder holds.
 type splits struct {
-	names []Name // rising
-	has   map[uint32]Set
+	names   []Name // rising
+	has     map[uint32]Set
+	content map[uint32]fs.DirEntry
 }
 
 func (c Card) group(session uint32, entries []fs.DirEntry, ignore func(string)) splits {
-	s := splits{has: make(map[uint32]Set)}
+	s := splits{has: make(map[uint32]Set), content: make(map[uint32]fs.DirEntry)}
 	for _, e := range entries {
 		split, suffix, ok := parseFile(e.Name())
 		switch {
 		case ok && e.Type().IsRegular():
-			if s.has[split] == 0 {
-				s.names = append(s.names, Name{session, split})
-			}
-			s.has[split] |= suffix.bit()
+			s.add(Name{session, split}, suffix, e)
 		case e.Name() != sealFile:
 			ignore(path.Join(c.Folder(session), e.Name()))
 		}
@@ -138,40 +138,49 @@ func (c Card) group(session uint32, entries []fs.DirEntry, ignore func(string)) 
 	return s
 }
 
-// describe adds size and receipt to a name.
-func (c Card) describe(n Name, has Set) (Segment, error) {
-	s := Segment{Name: n, Has: has}
-	for _, suffix := range []Suffix{Sealed, Raw, Part} {
-		if !has.Has(suffix) {
-			continue
-		}
-		info, err := c.FS.Stat(c.Path(n, suffix))
+func (s *splits) add(n Name, suffix Suffix, e fs.DirEntry) {
+	if s.has[n.Split] == 0 {
+		s.names = append(s.names, n)
+	}
+	s.has[n.Split] |= suffix.bit()
+	if s.content[n.Split] == nil && Of(Sealed, Part, Raw).Has(suffix) {
+		s.content[n.Split] = e // the first: entries come by name
+	}
+}
+
+// complete adds size and receipt. Whatever is wrong with a receipt: an unreadable
+// one counts as none.
+func (c Card) complete(s Segment, info func() (fs.FileInfo, error)) (Segment, error) {
+	if s.Has&Of(Sealed, Part, Raw) != 0 {
+		i, err := info()
 		if err != nil {
 			return Segment{}, err
 		}
-		s.Size = info.Size()
-		break
+		s.Size = i.Size()
 	}
-	if has.Has(Sent) {
-		// Whatever is wrong with it: an unreadable receipt counts as none.
-		s.Receipt, _ = c.ReadReceipt(n)
+	if s.Has.Has(Sent) {
+		s.Receipt, _ = c.ReadReceipt(s.Name)
 	}
 	return s, nil
 }
 
 // Load looks at one segment. Without any of its names Has is 0.
 func (c Card) Load(n Name) (Segment, error) {
-	var has Set
-	for _, suffix := range suffixes() {
+	s := Segment{Name: n}
+	var content fs.FileInfo
+	for _, suffix := range []Suffix{Sealed, Part, Raw, Tmp, Keep, Upload, Sent, Copy, Copy2, Copy3, SentCopy} {
 		info, err := c.FS.Stat(c.Path(n, suffix))
 		switch {
 		case err == nil && info.Mode().IsRegular():
-			has |= suffix.bit()
+			s.Has |= suffix.bit()
+			if content == nil {
+				content = info
+			}
 		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return Segment{}, err
 		}
 	}
-	return c.describe(n, has)
+	return c.complete(s, func() (fs.FileInfo, error) { return content, nil })
 }
 
 func (c Card) countForeign(d Device, limit int) (count int) {
@@ -186,17 +195,7 @@ func (c Card) countForeign(d Device, limit int) (count int) {
 			continue
 		}
 		entries, _ := c.FS.ReadDir(other.Folder(session))
-		count += other.group(session, entries, func(string) {}).content()
+		count += len(other.group(session, entries, func(string) {}).content)
 	}
 	return min(count, limit)
-}
-
-// content counts the splits of which there is more than a mark.
-func (s splits) content() (count int) {
-	for _, has := range s.has {
-		if has&Of(Part, Raw, Sealed) != 0 {
-			count++
-		}
-	}
-	return count
 }

@@ -70,23 +70,52 @@ func space(path string) (Space, error) {
 	return Space{Total: int64(s.Blocks) * block, Free: int64(s.Bavail) * block}, nil
 }
 
-// identity prefers statx for the mount point, because a bind mount of the same
-// file system has the device number of its parent.
 func identity(path string) (string, bool, error) {
+	id, err := fileSystem(path)
+	if err != nil {
+		return "", false, err
+	}
+	mounted, err := isMountPoint(path)
+	return id, mounted, err
+}
+
+// volumeID is FAT_IOCTL_GET_VOLUME_ID of linux/msdos_fs.h.
+const volumeID = 0x80047213
+
+// fileSystem is the serial number of a FAT, whose f_fsid is that of the slot; else
+// f_fsid, which ext4 makes of its UUID.
+func fileSystem(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	var serial uint32
+	err = onDescriptor(f, func(fd int) (err error) {
+		serial, err = unix.IoctlGetUint32(fd, volumeID)
+		return err
+	})
+	if err == nil {
+		return fmt.Sprintf("fat-%08x", serial), nil
+	}
 	var s unix.Statfs_t
 	if err := untilDone(func() error { return unix.Statfs(path, &s) }); err != nil {
-		return "", false, err
+		return "", err
 	}
-	id := fmt.Sprintf("%08x%08x", uint32(s.Fsid.Val[0]), uint32(s.Fsid.Val[1]))
+	return fmt.Sprintf("%08x%08x", uint32(s.Fsid.Val[0]), uint32(s.Fsid.Val[1])), nil
+}
+
+// isMountPoint asks statx, because a bind mount of the same file system has the
+// device number of its parent.
+func isMountPoint(path string) (bool, error) {
 	var x unix.Statx_t
 	if err := unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_BASIC_STATS, &x); err != nil {
-		return "", false, err
+		return false, err
 	}
 	if x.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 {
-		return id, x.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, nil
+		return x.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, nil
 	}
-	mounted, err := otherDevice(path)
-	return id, mounted, err
+	return otherDevice(path)
 }
 
 // otherDevice compares with the parent folder, for kernels before 5.8.

@@ -133,15 +133,19 @@ var special = regexp.MustCompile("[:-] +[*&@%`!]")
 // firstBad is the line behind the longest start of the file that is YAML: that
 // is where a person has to look, while the parser names the start of the
 // section, or the end of the file. The search is a bisection; since a start
-// may end inside a list or text of several lines, it looks a little further.
+// may end inside a list or text of several lines, it looks a few lines
+// further, but not in a file so large that this takes seconds.
 func firstBad(file []byte) (line int, text string) {
+	ahead := 8
+	if len(file) > MaxSize/8 {
+		ahead = 1
+	}
 	lines := strings.SplitAfter(string(file), "\n")
 	good, bad := 0, len(lines)
 	for bad-good > 1 {
 		middle := (good + bad) / 2
-		found := slices.IndexFunc(lookAhead[:min(len(lookAhead), bad-middle)], func(n int) bool { return isYAML(lines[:middle+n]) })
-		if found >= 0 {
-			good = middle + found
+		if n := firstGood(lines, middle, min(middle+ahead, bad)); n > 0 {
+			good = n
 		} else {
 			bad = middle
 		}
@@ -149,7 +153,16 @@ func firstBad(file []byte) (line int, text string) {
 	return good + 1, lines[good]
 }
 
-var lookAhead = [...]int{0, 1, 2, 3, 4, 5, 6, 7}
+// firstGood is the least n from..to-1 for which the first n lines are YAML, or
+// 0.
+func firstGood(lines []string, from, to int) int {
+	for n := from; n < to; n++ {
+		if isYAML(lines[:n]) {
+			return n
+		}
+	}
+	return 0
+}
 
 func isYAML(lines []string) bool {
 	var n yaml.Node

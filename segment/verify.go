@@ -40,10 +40,11 @@ type Verification struct {
 	Device   Device    `json:"device"`
 	Findings []Finding `json:"findings"`         // by name
 	Breaks   []string  `json:"breaks,omitempty"` // places where the chain of lines is not whole
+	Notes    []string  `json:"notes,omitempty"`  // lines that are on no card any more: their SESSION was deleted, or is elsewhere
 }
 
-// OK reports that nothing speaks against the card. A missing segment does not:
-// retention deletes what was sent.
+// OK reports that nothing speaks against the card. A missing segment does not, nor
+// does a missing SESSION: retention deletes what was sent, and cards are exchanged.
 func (v Verification) OK() bool {
 	return len(v.Breaks) == 0 && !slices.ContainsFunc(v.Findings, Finding.Bad)
 }
@@ -82,16 +83,19 @@ func (v *verifier) session(session uint32, all []Segment) error {
 	if seals.Torn > 0 {
 		v.out.Breaks = append(v.out.Breaks, fmt.Sprintf("%s: %d bytes after the last whole line", v.card.SealPath(session), seals.Torn))
 	}
-	lines := map[uint32]SealLine{}
-	broken := map[uint32]bool{}
-	for _, line := range seals.Lines {
-		broken[line.Split] = v.prev != "" && line.Prev != v.prev
+	lines, broken := map[uint32]SealLine{}, map[uint32]bool{}
+	for i, line := range seals.Lines {
+		follows := v.prev == "" || line.Prev == v.prev
+		broken[line.Split] = !follows && i > 0
+		if !follows && i == 0 {
+			v.out.Notes = append(v.out.Notes, fmt.Sprintf("lines between %08d and the session before are not here", session))
+		}
 		v.prev = line.Hash()
 		lines[line.Split] = line
 	}
 	for _, s := range all {
 		if s.Session == session && s.Has&Of(Part, Raw, Sealed) != 0 {
-			if err := v.segment(s, lines[s.Split], broken[s.Split]); err != nil {
+			if err := v.segment(s, lines[s.Split], broken[s.Split], seals.Lines); err != nil {
 				return err
 			}
 			delete(lines, s.Split)
@@ -101,21 +105,25 @@ func (v *verifier) session(session uint32, all []Segment) error {
 	return nil
 }
 
-// segment judges one file; line is zero when there is none.
-func (v *verifier) segment(s Segment, line SealLine, broken bool) error {
+// segment judges one file; line is zero when there is none. The bytes of another
+// line of its SESSION are named.
+func (v *verifier) segment(s Segment, line SealLine, broken bool, all []SealLine) error {
 	f := Finding{Name: s.Name, Segment: s.Name.String(), Frames: line.Frames, Lost: line.Lost}
-	switch {
-	case !s.Sealed():
+	if !s.Sealed() {
 		f.Standing = Unsealed
-	case line.SHA256 == "":
-		f.Standing = Extra
-	default:
-		sum, size, err := v.card.hash(s.Name)
-		if err != nil {
-			return err
+		v.out.Findings = append(v.out.Findings, f)
+		return nil
+	}
+	sum, size, err := v.card.hash(s.Name)
+	if err != nil {
+		return err
+	}
+	f.SHA256, f.Standing = sum, standing(line, sum, size, v.card.Device)
+	f.Remarks = remarks(line, s.Name, broken)
+	for _, other := range all {
+		if other.SHA256 == sum && other.Split != s.Split {
+			f.Remarks = append(f.Remarks, fmt.Sprintf("sealed as split %d", other.Split))
 		}
-		f.SHA256, f.Standing = sum, standing(line, sum, size, v.card.Device)
-		f.Remarks = remarks(line, s.Name, broken)
 	}
 	v.out.Findings = append(v.out.Findings, f)
 	if broken {
@@ -126,6 +134,8 @@ func (v *verifier) segment(s Segment, line SealLine, broken bool) error {
 
 func standing(line SealLine, sum string, size int64, d Device) Standing {
 	switch {
+	case line.SHA256 == "":
+		return Extra
 	case line.SHA256 != sum || line.Size != size || line.Device != d:
 		return Altered
 	case line.Sig != "":
@@ -139,7 +149,7 @@ func remarks(line SealLine, n Name, broken bool) (words []string) {
 	if line.Late {
 		words = append(words, "late")
 	}
-	if line.Session != n.Session {
+	if line.Session != n.Session && line.Session != 0 {
 		words = append(words, "renumbered")
 	}
 	if line.End == "cut" {

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"canseal": main})
+}
+
+// The scripts say what an operator types and sees.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"),
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":   exits,
+			"flip":    flip,
+			"cut":     cut,
+			"pattern": pattern,
+		},
+	})
+}
+
+// exits runs a program and wants an exit code: exits CODE PROGRAM ARGUMENT...
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGUMENT...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := "0"
+	if err != nil {
+		got = err.Error()
+	}
+	if want := args[0]; got != "exit status "+want && got != want {
+		ts.Fatalf("%v: %s, wanted exit code %s", args[1:], got, want)
+	}
+}
+
+// flip changes one bit: flip FILE OFFSET.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	name := ts.MkAbs(args[0])
+	content, err := os.ReadFile(name)
+	ts.Check(err)
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	content[at] ^= 1
+	ts.Check(os.WriteFile(name, content, 0o644))
+}
+
+// cut shortens a file by so many bytes: cut FILE BYTES.
+func cut(ts *testscript.TestScript, _ bool, args []string) {
+	name := ts.MkAbs(args[0])
+	info, err := os.Stat(name)
+	ts.Check(err)
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	ts.Check(os.Truncate(name, info.Size()-n))
+}
+
+// pattern wants exactly so many names: pattern COUNT GLOB.
+func pattern(ts *testscript.TestScript, _ bool, args []string) {
+	names, err := filepath.Glob(ts.MkAbs(args[1]))
+	ts.Check(err)
+	if fmt.Sprint(len(names)) != args[0] {
+		ts.Fatalf("%s: found %d names %v, wanted %s", args[1], len(names), names, args[0])
+	}
+}

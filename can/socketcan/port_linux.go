@@ -102,8 +102,7 @@ func (p *Port) Send(f can.Frame) error {
 
 func (p *Port) write(f *can.Frame, raw []byte) error {
 	if f.Is(can.FD) {
-		_, err := p.line.File.Write(raw)
-		return err
+		return p.line.send(raw)
 	}
 	return p.bus.Publish(toBrutella(raw))
 }
@@ -118,7 +117,7 @@ func (p *Port) Run(handle func(can.Frame)) error {
 			handle(f)
 		}
 	})
-	if err := p.bus.ConnectAndPublish(); err != nil {
+	if err := p.bus.ConnectAndPublish(); !errors.Is(err, fs.ErrClosed) {
 		return fmt.Errorf("receive on %s: %w", p.line.Name(), err)
 	}
 	return nil
@@ -134,14 +133,15 @@ type line struct{ *os.File }
 
 // Read returns one classic frame; FD frames, which brutella's Frame cannot
 // hold, are passed over. An interface that goes down is waited for: the same
-// socket receives again when it is up. After Close it returns io.EOF.
+// socket receives again when it is up. After Close it returns fs.ErrClosed;
+// never io.EOF, at which brutella's Bus would read again for ever.
 func (l line) Read(b []byte) (int, error) {
 	for {
 		n, err := l.File.Read(b)
-		if errors.Is(err, fs.ErrClosed) {
-			return 0, io.EOF
-		}
-		if err != nil && !errors.Is(err, unix.ENETDOWN) {
+		switch {
+		case errors.Is(err, io.EOF):
+			return 0, io.ErrUnexpectedEOF
+		case err != nil && !errors.Is(err, unix.ENETDOWN):
 			return 0, err
 		}
 		if n == classicSize {
@@ -153,7 +153,17 @@ func (l line) Read(b []byte) (int, error) {
 
 func (l line) Write(b []byte) (int, error) {
 	binary.NativeEndian.PutUint32(b, binary.LittleEndian.Uint32(b))
-	return l.File.Write(b)
+	return len(b), l.send(b)
+}
+
+// send writes one message. A socket whose interface was down meanwhile says so
+// once, also when it is up again; asked again, it speaks of now.
+func (l line) send(b []byte) error {
+	_, err := l.File.Write(b)
+	if errors.Is(err, unix.ENETDOWN) {
+		_, err = l.File.Write(b)
+	}
+	return err
 }
 
 func (l line) Close() error {

@@ -29,7 +29,8 @@ const (
 //	8  data, 8 or 64 bytes
 //
 // It reports false for anything else, such as CAN XL. f is overwritten. An
-// error message always has 8 bytes.
+// error message always has 8 bytes. An FD length between two codes, which only
+// a virtual link carries, is filled up with zeros as a controller would.
 func decode(b []byte, f *can.Frame) bool {
 	size := len(b)
 	if size != classicSize && size != fdSize || int(b[4]) > size-8 {
@@ -64,6 +65,7 @@ func decode(b []byte, f *can.Frame) bool {
 func decodeFD(b []byte, f *can.Frame) {
 	f.Flags |= can.FD
 	f.DLC = can.DLC(int(b[4]))
+	f.Len = uint8(can.Length(f.DLC, true))
 	if b[5]&wireBRS != 0 {
 		f.Flags |= can.BRS
 	}
@@ -73,22 +75,20 @@ func decodeFD(b []byte, f *can.Frame) {
 }
 
 // encode is the inverse of decode. It returns the size, or 0 for a frame that
-// no wire carries: lengths that do not fit the DLC or the kind of frame. Error
-// messages are encoded, because tests inject them.
+// is not valid. Error messages are encoded too: tests inject them.
 func encode(f *can.Frame, b *[fdSize]byte) int {
+	if !f.Valid() {
+		return 0
+	}
 	id := f.ID
-	limit := uint32(unix.CAN_SFF_MASK)
 	if f.Is(can.Extended) {
-		id, limit = id|unix.CAN_EFF_FLAG, unix.CAN_EFF_MASK
+		id |= unix.CAN_EFF_FLAG
 	}
 	if f.Is(can.Error) {
-		id, limit = id|unix.CAN_ERR_FLAG, unix.CAN_ERR_MASK
+		id |= unix.CAN_ERR_FLAG
 	}
 	if f.Is(can.Remote) {
 		id |= unix.CAN_RTR_FLAG
-	}
-	if f.ID > limit || !fits(f) {
-		return 0
 	}
 	*b = [fdSize]byte{4: byte(can.Length(f.DLC, f.Is(can.FD)))}
 	binary.NativeEndian.PutUint32(b[:], id)
@@ -101,17 +101,6 @@ func encode(f *can.Frame, b *[fdSize]byte) int {
 		b[7] = f.DLC
 	}
 	return classicSize
-}
-
-// fits reports whether flags, DLC and length belong together.
-func fits(f *can.Frame) bool {
-	if f.Is(can.Remote) {
-		return f.Flags&(can.FD|can.BRS|can.ESI|can.Error) == 0 && f.Len == 0 && f.DLC <= 15
-	}
-	if !f.Is(can.FD) && f.Flags&(can.BRS|can.ESI) != 0 || f.Is(can.FD|can.Error) || f.Is(can.Error|can.Extended) {
-		return false
-	}
-	return f.DLC <= 15 && int(f.Len) == can.Length(f.DLC, f.Is(can.FD))
 }
 
 func fdFlags(f can.Flags) byte {

@@ -89,3 +89,9 @@ func find() (kernel, error) {
 	}
 	return kernel{program, folders[len(folders)-1]}, nil
 }
+
+// Installed reports whether the host has a program.
+func Installed(name string) bool {
+	_, err := exec.LookPath(name)
+	return err == nil
+}

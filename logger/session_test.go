@@ -3,6 +3,7 @@ package logger
 import (
 	"context"
 	"errors"
+	"path"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -151,7 +152,7 @@ func inventoryOf(t *testing.T, f durable.FS) contents {
 func TestTheSessionCanBeWishedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		card := newCard()
-		put(t, card, "meta", "meta/meta_log.json", `{"session": 123}`)
+		put(t, card, "meta/meta_log.json", `{"session": 123}`)
 		r := newRig(t, card).start()
 		r.stop()
 		if session(r) != 123 || !r.has("segment: session set 0") {
@@ -165,8 +166,8 @@ func TestTheSessionCanBeWishedFor(t *testing.T) {
 		if session(again) != 124 {
 			t.Errorf("then: found session %d, wanted 124", session(again))
 		}
-		put(t, card, "meta", "meta/meta_log.json", `{"session": 5}`)
-		put(t, card, "meta", "meta/notes.txt", "mine")
+		put(t, card, "meta/meta_log.json", `{"session": 5}`)
+		put(t, card, "meta/notes.txt", "mine")
 		back := newRig(t, card).start()
 		back.stop()
 		if session(back) != 125 || !back.has("segment: session wish below the last 0") {
@@ -178,9 +179,9 @@ func TestTheSessionCanBeWishedFor(t *testing.T) {
 	})
 }
 
-func put(t *testing.T, f durable.FS, folder, name, content string) {
+func put(t *testing.T, f durable.FS, name, content string) {
 	t.Helper()
-	if err := errors.Join(f.MkdirAll(folder, 0o755), durable.WriteFile(f, name, []byte(content), 0o644)); err != nil {
+	if err := errors.Join(f.MkdirAll(path.Dir(name), 0o755), durable.WriteFile(f, name, []byte(content), 0o644)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,0 +1,234 @@
+package logger
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"canseal/can"
+	"canseal/internal/durable/memfs"
+	"canseal/segment"
+)
+
+func TestTheOrderOfDeletion(t *testing.T) {
+	// Segments of 10 bytes, oldest first: t sent over TLS, p sent plain, P
+	// pinned and sent, u unsent, U unsent and pinned, o open, h held.
+	kinds := map[rune]segment.Segment{
+		't': {Has: segment.Of(segment.Sealed, segment.Sent), Receipt: &segment.Receipt{Proved: segment.ProvedTLS}},
+		'p': {Has: segment.Of(segment.Sealed, segment.Sent), Receipt: &segment.Receipt{Proved: segment.ProvedPlain}},
+		'P': {Has: segment.Of(segment.Sealed, segment.Sent, segment.Keep), Receipt: &segment.Receipt{Proved: segment.ProvedTLS}},
+		'u': {Has: segment.Of(segment.Sealed)},
+		'U': {Has: segment.Of(segment.Sealed, segment.Keep)},
+		'r': {Has: segment.Of(segment.Sealed, segment.Sent)}, // its receipt cannot be read
+		'o': {Has: segment.Of(segment.Part)},
+		'w': {Has: segment.Of(segment.Raw)},
+		'h': {Has: segment.Of(segment.Sealed)},
+	}
+	for _, row := range []struct {
+		card   string
+		need   int64
+		unsent bool
+		want   string // places on the card, from 0
+	}{
+		{"ututptPU", 10, true, "[1]"},
+		{"ututptPU", 30, true, "[1 3 5]"},
+		{"ututptPU", 40, true, "[1 3 5 4]"},
+		{"ututptPU", 50, true, "[1 3 5 4 6]"},
+		{"ututptPU", 60, true, "[1 3 5 4 6 0]"},
+		{"ututptPU", 80, true, "[1 3 5 4 6 0 2 7]"},
+		{"ututptPU", 80, false, "[1 3 5 4 6]"},
+		{"uuu", 25, true, "[0 1 2]"},
+		{"uuu", 25, false, "[]"},
+		{"owh", 10, true, "[]"},
+		{"rt", 10, true, "[1]"},
+		{"rt", 20, true, "[1 0]"},
+		{"tu", 0, true, "[]"},
+		{"", 10, true, "[]"},
+	} {
+		var list []segment.Segment
+		held := map[segment.Name]bool{}
+		for i, kind := range row.card {
+			s := kinds[kind]
+			s.Name, s.Size = segment.Name{Session: 1, Split: uint32(i)}, 10
+			list = append(list, s)
+			held[s.Name] = kind == 'h'
+		}
+		got := []uint32{}
+		for _, d := range choose(list, row.need, row.unsent, func(n segment.Name) bool { return held[n] }) {
+			got = append(got, d.Split)
+		}
+		if fmt.Sprint(got) != row.want {
+			t.Errorf("card %q, %d bytes, unsent %v: found %v, wanted %s", row.card, row.need, row.unsent, got, row.want)
+		}
+	}
+}
+
+func TestTheReserveIsAShareOrASize(t *testing.T) {
+	for _, row := range []struct {
+		r     Reserve
+		total int64
+		want  int64
+	}{
+		{Reserve{}, 1000, 50}, {Reserve{Percent: 10}, 1000, 100}, {Reserve{Bytes: 7}, 1000, 7}, {Reserve{Percent: 0.5}, 999, 5},
+	} {
+		if got := row.r.Of(row.total); got != row.want {
+			t.Errorf("%+v of %d: found %d, wanted %d", row.r, row.total, got, row.want)
+		}
+	}
+}
+
+// smallCard has room for about ten segments of 50 kB above a reserve.
+func smallCard(r *rig) {
+	r.o.SplitSize = 50_000
+	r.o.KeepFree = Reserve{Bytes: 100_000}
+	r.card.Limit(650_000)
+}
+
+func TestAFullCardLosesTheOldestAndCountsThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard())
+		smallCard(r)
+		r.start().run(120, 50)
+		s := r.logger.Status().Log
+		r.stop()
+		c := chained(t, r.card)
+		recorded, counted := account(t, len(r.sent), c)
+		if counted == 0 || recorded == 0 || s.Lost.Deleted != uint64(counted) || s.Lost.Sum() != s.Lost.Deleted {
+			t.Errorf("recorded %d, counted %d, status %+v", recorded, counted, s.Lost)
+		}
+		last := c.lines[len(c.lines)-1]
+		if last.Dropped == 0 || last.Dropped != s.Seal.Dropped || !r.has("retention: deleted unsent 0") || !r.has("card: low 0") {
+			t.Errorf("found %d dropped in the last line, %d in the status, events %v", last.Dropped, s.Seal.Dropped, r.events)
+		}
+		for _, g := range c.gaps {
+			if g.Reason != can.LostDeleted || g.Bus != 0 {
+				t.Errorf("found gap %+v", g)
+			}
+		}
+		if free, _ := r.card.Space(); free.Free < 90_000 {
+			t.Errorf("found %d bytes free, wanted about the reserve of 100,000", free.Free)
+		}
+	})
+}
+
+// chained is inventory for a card from which segments were deleted: of their
+// seal lines the last ones are still there, or none.
+func chained(t *testing.T, f *memfs.FS) contents {
+	t.Helper()
+	card := segment.Card{FS: f, Device: box}
+	l, err := card.Scan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := contents{segments: l.Segments, files: map[segment.Name]file{}}
+	for _, s := range l.Segments {
+		c.add(s.Name, readSegment(t, f, card.Path(s.Name, segment.Sealed)))
+	}
+	for _, s := range l.Sessions {
+		log, _ := card.ReadSeals(s)
+		c.lines = append(c.lines, log.Lines...)
+	}
+	return c
+}
+
+func TestWhatWasSentGoesFirstAndIsNoLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard())
+		smallCard(r)
+		card := segment.Card{FS: r.card, Device: box}
+		var sent []segment.Name
+		r.o.Sealed = func() { // an uploader that is always in time, over a plain connection each third time
+			l, err := card.Scan()
+			if err != nil {
+				t.Error(err)
+			}
+			for _, s := range l.Segments {
+				if !s.Sealed() || s.Sent() || s.Split == 2 {
+					continue
+				}
+				receipt(t, r.card, s.Name, map[bool]segment.Proof{true: segment.ProvedPlain, false: segment.ProvedTLS}[s.Split%3 == 0])
+				sent = append(sent, s.Name)
+			}
+		}
+		r.start().run(120, 50)
+		s := r.logger.Status()
+		r.stop()
+		if s.Log.Lost.Sum() != 0 || s.Log.Seal.Dropped != 0 {
+			t.Errorf("found losses %+v", s.Log.Lost)
+		}
+		l, err := card.Scan()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(l.Segments, func(s segment.Segment) bool { return s.Split == 2 }) {
+			t.Error("the one segment that was never sent was deleted")
+		}
+		if len(l.Segments) >= len(sent) || s.Log.Segments.SentPlain < 3 {
+			t.Errorf("found %d segments on the card of %d, status %+v", len(l.Segments), len(sent), s.Log.Segments)
+		}
+	})
+}
+
+func TestKeepStopsRecordingUntilThereIsRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard())
+		smallCard(r)
+		r.o.KeepUnsent = true
+		r.start().run(120, 50)
+		s := r.logger.Status().Log
+		if s.State != "stopped" || s.Card.State != "full" || s.Lost.Write == 0 || s.Lost.Deleted != 0 {
+			t.Errorf("on the full card: found %q, %q, lost %+v", s.State, s.Card.State, s.Lost)
+		}
+		l, err := segment.Card{FS: r.card, Device: box}.Scan()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range l.Segments[:5] {
+			receipt(t, r.card, s.Name, segment.ProvedTLS)
+		}
+		r.run(5, 50)
+		if s := r.logger.Status().Log; s.State != "recording" || s.Card.State != "ok" {
+			t.Errorf("with room: found %q, %q", s.State, s.Card.State)
+		}
+		r.stop()
+		c := chained(t, r.card)
+		list := stateList(c.states)
+		if !slices.Contains(list, can.CardFull) || !slices.Contains(list, can.CardOK) {
+			t.Errorf("found states %v, wanted full, then ok", list)
+		}
+		full := c.files[l.Segments[len(l.Segments)-1].Name]
+		if got := stateList(full.states); full.end != "orderly" || !slices.Contains(got, can.CardFull) {
+			t.Errorf("the last segment before: end %q, states %v", full.end, got)
+		}
+	})
+}
+
+func TestForeignFilesThatFillTheCardStopRecording(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard())
+		smallCard(r)
+		r.start().run(5, 20)
+		f, err := r.card.Create("holiday.jpg", 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write(make([]byte, 560_000)); err != nil {
+			t.Fatal(err)
+		}
+		r.run(10, 20)
+		if s := r.logger.Status().Log; s.State != "stopped" || s.Card.State != "full" {
+			t.Errorf("found %q, %q", s.State, s.Card.State)
+		}
+		if err := r.card.Remove("holiday.jpg"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		if s := r.logger.Status().Log; s.State != "recording" {
+			t.Errorf("with room again: found %q", s.State)
+		}
+		r.stop()
+		account(t, len(r.sent), chained(t, r.card))
+	})
+}

@@ -11,18 +11,15 @@ const (
 )
 
 // unhex reads eight hexadecimal digits of either case; the first character is
-// the highest byte of text and the highest digit of v.
-func unhex(text uint64) (v uint32, ok bool) {
+// the highest byte of text and the highest digit of v. bad is 0 if all are
+// digits.
+func unhex(text uint64) (v uint32, bad uint64) {
 	text &^= text & (0x40 * ones) >> 1 // to upper case
 	x := text&nibbles + 9*(text>>6&ones)
-	if x&^nibbles != 0 || ascii(x) != text {
-		return 0, false // not hexadecimal: printing the digits gives another text
-	}
-	x |= x >> 4
-	x &= 0x00ff00ff00ff00ff
-	x |= x >> 8
-	x &= 0x0000ffff0000ffff
-	return uint32(x | x>>16), true
+	bad = x&^nibbles | (ascii(x) ^ text) // digits print as the same text
+	x = (x | x>>4) & 0x00ff00ff00ff00ff
+	x = (x | x>>8) & 0x0000ffff0000ffff
+	return uint32(x | x>>16), bad
 }
 
 // hex prints v as eight upper-case hexadecimal digits, the first one in the
@@ -42,15 +39,13 @@ func ascii(digits uint64) uint64 {
 }
 
 // undecimal reads eight decimal digits; the first character is the lowest
-// byte of text and the highest digit of v.
-func undecimal(text uint64) (v uint32, ok bool) {
-	if text&^nibbles != zeros || (text+6*ones)&^nibbles != zeros {
-		return 0, false
-	}
+// byte of text and the highest digit of v. bad is 0 if all are digits.
+func undecimal(text uint64) (v uint32, bad uint64) {
+	bad = ((text ^ zeros) | ((text + 6*ones) ^ zeros)) &^ nibbles
 	x := text & nibbles
 	x = (x*10 + x>>8) & 0x00ff00ff00ff00ff
 	x = (x*100 + x>>16) & 0x0000ffff0000ffff
-	return uint32(x*10000 + x>>32), true
+	return uint32(x*10000 + x>>32), bad
 }
 
 // decimal prints v, below 10^8, as eight decimal digits, the first one in the

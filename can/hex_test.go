@@ -16,8 +16,8 @@ func TestHexDigitsAgreeWithTheLibrary(t *testing.T) {
 		if got := string(binary.BigEndian.AppendUint64(nil, hex(v))); got != text {
 			t.Fatalf("%s, want %s", got, text)
 		}
-		if got, ok := unhex(binary.BigEndian.Uint64([]byte(text))); !ok || got != v {
-			t.Fatalf("%s read as %x, %v", text, got, ok)
+		if got, bad := unhex(binary.BigEndian.Uint64([]byte(text))); bad != 0 || got != v {
+			t.Fatalf("%s read as %x, %v", text, got, bad == 0)
 		}
 	}
 }
@@ -28,8 +28,8 @@ func TestDecimalDigitsAgreeWithTheLibrary(t *testing.T) {
 		if got := string(binary.LittleEndian.AppendUint64(nil, decimal(v))); got != text {
 			t.Fatalf("%s, want %s", got, text)
 		}
-		if got, ok := undecimal(binary.LittleEndian.Uint64([]byte(text))); !ok || got != v {
-			t.Fatalf("%s read as %d, %v", text, got, ok)
+		if got, bad := undecimal(binary.LittleEndian.Uint64([]byte(text))); bad != 0 || got != v {
+			t.Fatalf("%s read as %d, %v", text, got, bad == 0)
 		}
 	}
 }
@@ -41,14 +41,14 @@ func TestEveryOtherByteInEveryPlaceIsRefused(t *testing.T) {
 				text := []byte(rest)
 				text[place] = byte(c)
 				want, err := strconv.ParseUint(string(text), 16, 32)
-				got, ok := unhex(binary.BigEndian.Uint64(text))
-				if ok != (err == nil) || ok && uint64(got) != want {
-					t.Errorf("hexadecimal %q: %x, %v", text, got, ok)
+				got, bad := unhex(binary.BigEndian.Uint64(text))
+				if (bad == 0) != (err == nil) || bad == 0 && uint64(got) != want {
+					t.Fatalf("hexadecimal %q: %x, %v", text, got, bad == 0)
 				}
 				want, err = strconv.ParseUint(string(text), 10, 32)
-				got, ok = undecimal(binary.LittleEndian.Uint64(text))
-				if ok != (err == nil) || ok && uint64(got) != want {
-					t.Errorf("decimal %q: %d, %v", text, got, ok)
+				got, bad = undecimal(binary.LittleEndian.Uint64(text))
+				if (bad == 0) != (err == nil) || bad == 0 && uint64(got) != want {
+					t.Fatalf("decimal %q: %d, %v", text, got, bad == 0)
 				}
 			}
 		}

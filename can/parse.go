@@ -44,10 +44,7 @@ func ParseCandump(line []byte, e *Event) (iface []byte, err error) {
 		iface, at, want = parseName(line, at)
 	}
 	if want == "" {
-		at, want = parseFrame(line, at, &e.Frame)
-	}
-	if want == "" {
-		at, want = parseDirection(line, at, &e.Dir)
+		at, want = parseFrame(cutDirection(line, &e.Dir), at, &e.Frame)
 	}
 	if want != "" {
 		*e = Event{}
@@ -56,8 +53,8 @@ func ParseCandump(line []byte, e *Event) (iface []byte, err error) {
 	return iface, nil
 }
 
-// The parse functions begin at line[at] and return the place behind what they
-// took, and what they wanted there instead if they are not content.
+// The parse functions begin at line[at]. They return the place behind what
+// they took or, with what they wanted, the place where that is missing.
 
 // lastSecond is the last whole second that an Event's Time can hold.
 const lastSecond = (1<<63-1)/1_000_000_000 - 1
@@ -70,11 +67,10 @@ func parseTime(line []byte, ns *int64) (at int, want string) {
 	if len(line) < 19 || line[0] != '(' || line[11] != '.' || line[18] != ')' {
 		return parseAnyTime(line, ns)
 	}
-	const six = 0xffffffffffff
-	century, ok1 := undecimal(zeros&six | uint64(binary.LittleEndian.Uint16(line[1:]))<<48)
-	seconds, ok2 := undecimal(binary.LittleEndian.Uint64(line[3:]))
-	micros, ok3 := undecimal(binary.LittleEndian.Uint64(line[10:])&^0xffff | zeros&0xffff)
-	if !ok1 || !ok2 || !ok3 {
+	century, bad1 := undecimal(zeros&(1<<48-1) | uint64(binary.LittleEndian.Uint16(line[1:]))<<48)
+	seconds, bad2 := undecimal(binary.LittleEndian.Uint64(line[3:]))
+	micros, bad3 := undecimal(binary.LittleEndian.Uint64(line[10:])&^0xffff | zeros&0xffff)
+	if bad1|bad2|bad3 != 0 {
 		return parseAnyTime(line, ns)
 	}
 	s := int64(century)*1e8 + int64(seconds)
@@ -129,7 +125,7 @@ func parseName(line []byte, at int) (name []byte, next int, want string) {
 		return nil, at, "a space and the interface"
 	}
 	end := begin
-	for end < len(line) && line[end] > ' ' && line[end] != 0x7f {
+	for end < len(line) && line[end] > ' ' {
 		end++
 	}
 	next = skipSpaces(line, end)
@@ -152,17 +148,36 @@ func skipSpaces(line []byte, at int) int {
 // has reports whether c stands at line[at].
 func has(line []byte, at int, c byte) bool { return at < len(line) && line[at] == c }
 
-func parseFrame(line []byte, at int, f *Frame) (next int, want string) {
-	at, want = parseID(line, at, f)
-	switch {
-	case want != "":
-		return at, want
-	case has(line, at, '#'):
-		return parseFD(line, at+1, f)
-	case has(line, at, 'R'), has(line, at, 'r'):
-		return parseRemote(line, at+1, f)
+// cutDirection cuts off what candump -x adds.
+func cutDirection(line []byte, d *Direction) []byte {
+	end := len(line) - 2
+	if end < 0 || line[end] != ' ' {
+		return line
 	}
-	if at, want = parseData(line, at, f, 8); want != "" {
+	switch line[end+1] {
+	case 'T':
+		*d = Tx
+	case 'R':
+	default:
+		return line
+	}
+	return line[:end]
+}
+
+// parseFrame takes all the rest of the line.
+func parseFrame(line []byte, at int, f *Frame) (next int, want string) {
+	if at, want = parseID(line, at, f); want != "" {
+		return at, want
+	}
+	if at < len(line) && !f.Is(Error) {
+		switch line[at] {
+		case '#':
+			return parseFD(line, at+1, f)
+		case 'R', 'r':
+			return parseRemote(line, at+1, f)
+		}
+	}
+	if at, want = parseData(line[:min(at+2*8, len(line))], at, f); want != "" {
 		return at, want
 	}
 	f.DLC = f.Len
@@ -174,71 +189,75 @@ func parseFrame(line []byte, at int, f *Frame) (next int, want string) {
 // classes of an error message.
 func parseID(line []byte, at int, f *Frame) (next int, want string) {
 	if has(line, at+3, '#') {
-		id, ok := unhex(zeros&^0xffffff | uint64(binary.BigEndian.Uint32(line[at:])>>8))
-		if f.ID = id; ok && id <= 0x7ff {
+		id, bad := unhex(zeros&^0xffffff | uint64(binary.BigEndian.Uint32(line[at:])>>8))
+		if f.ID = id; bad == 0 && id <= 0x7ff {
 			return at + 4, ""
 		}
-	}
-	if has(line, at+8, '#') {
-		id, ok := unhex(binary.BigEndian.Uint64(line[at:]))
-		if f.ID = id &^ errorFlag; ok && f.ID <= 0x1fffffff {
-			f.Flags = Extended
-			if id&errorFlag != 0 {
-				f.Flags = Error
-			}
+	} else if has(line, at+8, '#') {
+		id, bad := unhex(binary.BigEndian.Uint64(line[at:]))
+		f.ID, f.Flags = id&^errorFlag, Extended
+		if id&errorFlag != 0 {
+			f.Flags = Error
+		}
+		if bad == 0 && f.ID <= 0x1fffffff {
 			return at + 9, ""
 		}
 	}
 	return at, "an identifier of 3 digits up to 7FF or 8 up to 3FFFFFFF, and #"
 }
 
-// parseData takes pairs of hexadecimal digits, up to limit bytes.
-func parseData(line []byte, at int, f *Frame, limit int) (next int, want string) {
-	n := 0
-	for ; n+4 <= limit && at+8 <= len(line); n, at = n+4, at+8 {
-		v, ok := unhex(binary.BigEndian.Uint64(line[at:]))
-		if !ok {
-			break
-		}
-		binary.BigEndian.PutUint32(f.Data[n:], v)
+// parseData takes line[at:], which is pairs of digits and at most 64 bytes.
+func parseData(line []byte, at int, f *Frame) (next int, want string) {
+	text, n, bad := line[at:], 0, uint64(0)
+	f.Len = uint8(len(text) / 2)
+	for ; len(text) >= 16; n, text = n+8, text[16:] {
+		high, bad1 := unhex(binary.BigEndian.Uint64(text))
+		low, bad2 := unhex(binary.BigEndian.Uint64(text[8:]))
+		binary.BigEndian.PutUint64(f.Data[n:], uint64(high)<<32|uint64(low))
+		bad |= bad1 | bad2
 	}
-	for ; n < limit && at+2 <= len(line); n, at = n+1, at+2 {
-		v, ok := unhex(zeros&^0xffff | uint64(binary.BigEndian.Uint16(line[at:])))
-		if !ok {
-			break
-		}
+	for ; len(text) >= 2; n, text = n+1, text[2:] {
+		v, bad1 := unhex(zeros&^0xffff | uint64(binary.BigEndian.Uint16(text)))
 		f.Data[n] = byte(v)
+		bad |= bad1
 	}
-	f.Len = uint8(n)
-	if at < len(line) && line[at] != ' ' && line[at] != '_' {
-		return at, "pairs of hexadecimal digits, at most " + strconv.Itoa(limit)
+	if bad != 0 || len(text) > 0 {
+		return badPair(line, at), "pairs of hexadecimal digits"
 	}
-	return at, ""
+	return len(line), ""
+}
+
+// badPair returns the place of the first pair that is not of digits, or not a
+// pair.
+func badPair(line []byte, at int) int {
+	for ; at+2 <= len(line); at += 2 {
+		if _, bad := unhex(zeros&^0xffff | uint64(binary.BigEndian.Uint16(line[at:]))); bad != 0 {
+			break
+		}
+	}
+	return at
 }
 
 // parseRawDLC takes "_9" to "_F" behind eight bytes or the length of a remote
-// frame: a classic frame whose code on the wire was above 8.
+// frame: a classic frame whose code on the wire was above 8. Nothing else may
+// stand there.
 func parseRawDLC(line []byte, at int, f *Frame) (next int, want string) {
-	if !has(line, at, '_') {
+	if at == len(line) {
 		return at, ""
 	}
-	if f.DLC != 8 || f.Is(Error) {
-		return at, "no raw DLC on such a frame"
+	if line[at] != '_' || f.DLC != 8 || f.Is(Error) {
+		return at, "the end of the frame"
 	}
-	if at+1 < len(line) {
-		dlc, ok := unhex(zeros&^0xff | uint64(line[at+1]))
-		if ok && dlc > 8 {
+	if at+2 == len(line) {
+		if dlc, bad := unhex(zeros&^0xff | uint64(line[at+1])); bad == 0 && dlc > 8 {
 			f.DLC = uint8(dlc)
 			return at + 2, ""
 		}
 	}
-	return at + 1, "a raw DLC, 9-F"
+	return at + 1, "a raw DLC, 9-F, and the end of the frame"
 }
 
 func parseRemote(line []byte, at int, f *Frame) (next int, want string) {
-	if f.Is(Error) {
-		return at - 1, "data, as error messages have no remote form"
-	}
 	f.Flags |= Remote
 	if at < len(line) && '0' <= line[at] && line[at] <= '8' {
 		f.DLC = line[at] - '0'
@@ -248,9 +267,6 @@ func parseRemote(line []byte, at int, f *Frame) (next int, want string) {
 }
 
 func parseFD(line []byte, at int, f *Frame) (next int, want string) {
-	if f.Is(Error) {
-		return at - 1, "data, as error messages have no FD form"
-	}
 	if at == len(line) || line[at] < '0' || line[at] > '7' {
 		return at, "a digit of FD flags, 0-7"
 	}
@@ -262,23 +278,14 @@ func parseFD(line []byte, at int, f *Frame) (next int, want string) {
 		f.Flags |= ESI
 	}
 	start := at + 1
-	if at, want = parseData(line, start, f, MaxData); want != "" {
+	if len(line) > start+2*MaxData {
+		return start + 2*MaxData, "the end of the frame, as 64 bytes are the most"
+	}
+	if at, want = parseData(line, start, f); want != "" {
 		return at, want
 	}
 	if f.DLC = DLC(int(f.Len)); Length(f.DLC, true) != int(f.Len) {
-		return start, "0-8, 12, 16, 20, 24, 32, 48 or 64 data bytes"
+		return start, "0-8, 12, 16, 20, 24, 32, 48 or 64 bytes"
 	}
 	return at, ""
-}
-
-// parseDirection takes what candump -x adds, and nothing may follow.
-func parseDirection(line []byte, at int, d *Direction) (next int, want string) {
-	switch string(line[at:]) {
-	case "", " R":
-		return at, ""
-	case " T":
-		*d = Tx
-		return at, ""
-	}
-	return at, "the end of the line, or a space and R or T"
 }

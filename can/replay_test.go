@@ -303,17 +303,3 @@ func TestReplayOfRealLogs(t *testing.T) {
 		t.Errorf("%d events of %d lines, %v", len(events), n, err)
 	}
 }
-
-func BenchmarkReplay(b *testing.B) {
-	b.ReportAllocs()
-	text := []byte(strings.Repeat("(1735270496.916858) can0 123#0011223344556677\n(1735270496.916858) can1 18FEF100#0011223344556677\n", 50_000))
-	buf := make([]Event, 512)
-	b.SetBytes(int64(len(text)))
-	for b.Loop() {
-		replay := NewReplay(bytes.NewReader(text), ReplayOptions{})
-		for err := error(nil); err == nil; {
-			_, err = replay.Read(buf)
-		}
-	}
-	b.ReportMetric(float64(b.N)/10/b.Elapsed().Seconds(), "Mframes/s")
-}

@@ -142,11 +142,10 @@ func busText(bus logger.BusStatus) string {
 
 func uploadText(d *appliance.Facts) string {
 	text := fmt.Sprintf("%s, mode %s", d.Upload.State, d.Upload.Mode)
-	if d.Upload.Class != "" {
-		text += fmt.Sprintf(": %s", d.Upload.Class)
-	}
-	if d.Upload.Reason != "" {
-		text += " (" + d.Upload.Reason + ")"
+	if d.Upload.Reason != "" { // it begins with the class
+		text += ": " + d.Upload.Reason
+	} else if d.Upload.Class != "" {
+		text += ": " + d.Upload.Class
 	}
 	if d.Upload.Mode != "off" {
 		text += fmt.Sprintf("; %d segments sent, %d wait", d.Upload.Sent.Segments, d.Upload.Queue.Segments)

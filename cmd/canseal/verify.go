@@ -102,6 +102,9 @@ func printVerifications(w io.Writer, root string, all []segment.Verification) {
 			count[f.Standing]++
 			fmt.Fprintf(w, "  %s  %-11s %10d frames  %d lost  %s\n", f.Segment, f.Standing, f.Frames, f.Lost, strings.Join(f.Remarks, ", "))
 		}
+		for _, n := range v.Notes {
+			fmt.Fprintf(w, "  note: %s\n", n)
+		}
 		for _, b := range v.Breaks {
 			fmt.Fprintf(w, "  chain broken: %s\n", b)
 		}

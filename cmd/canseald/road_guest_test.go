@@ -8,13 +8,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
 	"canseal/can"
 	"canseal/certs"
 	"canseal/cmd/internal/appliance"
+	"canseal/internal/durable"
 	"canseal/internal/s3test"
+	"canseal/segment"
 )
 
 // These tests are the guest's part of TestEveryFrameReachesExactlyOneStoreOnce.
@@ -111,4 +114,45 @@ func (d *daemon) awaitFlushed(t *testing.T, frames int) {
 		}
 	}
 	t.Fatal("the open segment was not flushed")
+}
+
+// A box that wakes up in 1970 records from the first frame under a time that
+// does not go back; when the clock is set, the next segment is right.
+func TestGuestClockIn1970(t *testing.T) {
+	dir := roadFolder(t)
+	card := filepath.Join(dir, "card")
+	write(t, filepath.Join(card, "config.yaml"), []byte("version: 1\ndevice: {id: A1B2C3D4}\nlog: {flush: 100ms}\nbuses:\n  - interface: vcan0\nupload:\n  mode: off\n"))
+	setClock(t, time.Unix(3600, 0))
+	d := startDaemon(t, "/canseald", card)
+	d.record(t, dir, "first", drive)
+	d.await(t, "a time below the floor, said", func(f *appliance.Facts) bool { return f.TimeState == "below_floor" })
+	now := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
+	setClock(t, now)
+	d.await(t, "the step noticed", func(f *appliance.Facts) bool { return f.Clock.Steps == 1 && f.Log.Split == 2 })
+	d.record(t, dir, "second", 2*drive)
+	d.stop(t)
+
+	starts := startsOf(t, card)
+	floor := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+	if len(starts) != 2 || starts[0].Before(floor) || starts[0].After(floor.Add(time.Hour)) || starts[1].Before(now) || starts[1].After(now.Add(time.Hour)) {
+		t.Errorf("segments start at %v; wanted one at the floor %v and one at %v", starts, floor, now)
+	}
+}
+
+func setClock(t *testing.T, to time.Time) {
+	t.Helper()
+	tv := syscall.NsecToTimeval(to.UnixNano())
+	must(t, syscall.Settimeofday(&tv))
+}
+
+// startsOf lists the HD starts on a card as its seal lines have them.
+func startsOf(t *testing.T, root string) (starts []time.Time) {
+	t.Helper()
+	card := segment.Card{FS: durable.Dir(root), Device: roadDevice}
+	seals, err := card.ReadSeals(1)
+	must(t, err)
+	for _, line := range seals.Lines {
+		starts = append(starts, line.Start)
+	}
+	return starts
 }

@@ -66,6 +66,16 @@ func TestEveryFrameReachesExactlyOneStoreOnce(t *testing.T) {
 	t.Logf("%d frames, each in one store, once", len(got))
 }
 
+func TestABoxThatWakesUpIn1970(t *testing.T) {
+	vmtest.Require(t, "a box with its clock in 1970")
+	dir, err := os.MkdirTemp("", "road")
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	r := &road{dir: dir}
+	r.logs(t, "first", "second")
+	r.guest(t, "TestGuestClockIn1970")
+}
+
 const (
 	roadBucket = "trucks"
 	roadDevice = "A1B2C3D4"

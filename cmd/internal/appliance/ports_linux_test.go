@@ -1,0 +1,67 @@
+package appliance
+
+import (
+	"bufio"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"canseal/internal/s3test"
+)
+
+// No network port listens: the kernel's socket tables are read, and no socket
+// of this process but the test's own store is in them as listening or bound.
+func TestNoNetworkPortListens(t *testing.T) {
+	store := newTestStore(t, s3test.Options{})
+	before := boundSockets(t)
+	if len(before) == 0 {
+		t.Fatal("the store's own port is not seen: this test could not fail")
+	}
+	b := newBox(t, configFor("low", store.URL))
+	b.start(t)
+	b.await(t, "frames and a heartbeat", func(f Facts) bool { return f.Log.Frames > 100 && store.Count() > 0 })
+	for inode, line := range boundSockets(t) {
+		if _, known := before[inode]; !known {
+			t.Errorf("a port listens: %s", line)
+		}
+	}
+	info, err := os.Stat(b.control.path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("local socket: %v %v", info, err)
+	}
+}
+
+// boundSockets lists this process's TCP sockets in LISTEN and all its UDP
+// sockets, by inode.
+func boundSockets(t *testing.T) map[string]string {
+	t.Helper()
+	mine := map[string]bool{}
+	links, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range links {
+		if target, err := os.Readlink(l); err == nil {
+			if inode, ok := strings.CutPrefix(target, "socket:["); ok {
+				mine[strings.TrimSuffix(inode, "]")] = true
+			}
+		}
+	}
+	found := map[string]string{}
+	for _, table := range []string{"tcp", "tcp6", "udp", "udp6", "raw", "raw6"} {
+		f, err := os.Open("/proc/net/" + table)
+		if err != nil {
+			continue // a kernel without IPv6
+		}
+		for lines := bufio.NewScanner(f); lines.Scan(); {
+			fields := strings.Fields(lines.Text())
+			if len(fields) < 10 || !mine[fields[9]] || strings.HasPrefix(table, "tcp") && fields[3] != "0A" {
+				continue
+			}
+			found[fields[9]] = table + " " + fields[1]
+		}
+		f.Close()
+	}
+	return found
+}

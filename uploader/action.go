@@ -96,8 +96,8 @@ type breaker struct {
 	class    Class
 	action   Action
 	reason   string
-	failures int // in a row; a segment or heartbeat that gets through with nothing else waiting ends the row
-	since    time.Time
+	failures int // in a row; a segment that arrives ends it, or a heartbeat when nothing waits
+	first    time.Duration
 	until    time.Time // next try
 }
 
@@ -111,8 +111,8 @@ func (b breaker) fail(err error, now time.Time, chance float64) breaker {
 	if rule.Action == Remember { // it has been remembered, and that did not help
 		rule.Action = Operator
 	}
-	if !b.stopped || b.class != e.Class {
-		b.since = now
+	if rule.First != b.first {
+		b.first, b.failures = rule.First, 0 // a long outage before says nothing about this one
 	}
 	pause := rule.Pause(b.failures, chance, e.RetryAfter)
 	b.stopped, b.class, b.action, b.reason = true, e.Class, rule.Action, shorten(e.Error())
@@ -127,7 +127,7 @@ func (b breaker) pass(whole bool) breaker {
 	if whole {
 		return breaker{}
 	}
-	return breaker{failures: b.failures}
+	return breaker{class: b.class, first: b.first, failures: b.failures}
 }
 
 // hurry makes the next try due.

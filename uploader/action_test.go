@@ -61,3 +61,22 @@ func TestTheNextTask(t *testing.T) {
 		}
 	}
 }
+
+func TestALongOutageDoesNotLengthenTheNextStop(t *testing.T) {
+	now := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
+	var b breaker
+	for range 20 {
+		b = b.fail(&Error{Class: Network}, now, 0.999999)
+	}
+	if wait := b.until.Sub(now); wait < 14*time.Minute {
+		t.Errorf("after 20 network errors the pause is %s", wait)
+	}
+	b = b.fail(&Error{Class: Credentials}, now, 0.999999)
+	if wait := b.until.Sub(now); wait > time.Minute {
+		t.Errorf("the first pause for credentials is %s", wait)
+	}
+	b = b.pass(false).fail(&Error{Class: Credentials}, now, 0.999999)
+	if wait := b.until.Sub(now); wait < time.Minute {
+		t.Errorf("after a probe that got through the pause is %s, want a longer one", wait)
+	}
+}

@@ -33,6 +33,9 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.at >= b.size {
 		return 0, io.EOF
 	}
+	if len(p) == 0 {
+		return 0, nil
+	}
 	n, err := b.file.ReadAt(p[:min(int64(len(p)), b.size-b.at)], b.at)
 	if n == 0 {
 		if err == nil || err == io.EOF {

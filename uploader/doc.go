@@ -36,7 +36,7 @@
 // endpoint stops the flow:
 //
 //	action     state     next try                                           ended at once by
-//	retry      retry     full jitter below a bound that doubles             –
+//	retry      retry     full jitter below a bound that doubles             Retry, a clock that is set
 //	wait       retry     a put of device.json, 1 to 60 min                  a clock that is set or synchronised
 //	operator   operator  the same; 15 to 60 min for a full store            Retry, a clock that is set
 //

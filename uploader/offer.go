@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"canseal/internal/durable"
 	"canseal/segment"
 )
 
@@ -53,10 +54,7 @@ func (u *Uploader) offer(ctx context.Context, it *item) (segment.Receipt, error)
 }
 
 // object describes a segment for the store.
-func (u *Uploader) object(it *item, line segment.SealLine, file interface {
-	ReadAt(p []byte, off int64) (int, error)
-	Size() (int64, error)
-}) (Object, *body, error) {
+func (u *Uploader) object(it *item, line segment.SealLine, file durable.File) (Object, *body, error) {
 	var sum [32]byte
 	if n, err := hex.Decode(sum[:], []byte(line.SHA256)); err != nil || n != len(sum) {
 		return Object{}, nil, &Error{Class: LocalCorruption, Err: fmt.Errorf("seal record of %s: no SHA-256", it.Name)}
@@ -99,7 +97,7 @@ func (u *Uploader) meta(line segment.SealLine) map[string]string {
 func (u *Uploader) deliver(ctx context.Context, it *item, o Object) (proof, error) {
 	if it.doubt || u.unconditional {
 		p, err := u.look(ctx, o)
-		if err == nil || !u.absent(err) {
+		if err == nil || !absent(err) {
 			return p, err
 		}
 	}
@@ -115,7 +113,7 @@ func (u *Uploader) deliver(ctx context.Context, it *item, o Object) (proof, erro
 	switch {
 	case lookErr == nil:
 		return found, nil
-	case u.absent(lookErr):
+	case absent(lookErr):
 		it.doubt = false
 		u.suspect(it)
 		return proof{}, err
@@ -160,7 +158,7 @@ func (u *Uploader) put(ctx context.Context, o Object) (proof, error) {
 // what it cannot see.
 func (u *Uploader) putUnconditional(ctx context.Context, o Object) (proof, error) {
 	p, err := u.look(ctx, o)
-	if err == nil || !u.absent(err) {
+	if err == nil || !absent(err) {
 		return p, err
 	}
 	if _, err := o.Body.Seek(0, 0); err != nil {
@@ -170,19 +168,22 @@ func (u *Uploader) putUnconditional(ctx context.Context, o Object) (proof, error
 }
 
 // absent tells whether an object may be put after a look at its key ended
-// with err. Under If-None-Match the store decides; without it, only a clear
-// word counts.
-func (u *Uploader) absent(err error) bool {
+// with err: under If-None-Match the store has the last word.
+func absent(err error) bool {
 	class := ClassOf(err)
-	return class == NoneThere || class == CannotTell && !u.unconditional
+	return class == NoneThere || class == CannotTell
 }
 
 // look compares what is there with ours. Its error is of class NoneThere,
-// CannotTell, KeyConflict or CannotCompare, or one of the endpoint.
+// CannotTell, KeyConflict or CannotCompare, or one of the endpoint; instead of
+// CannotTell it is Quirk where the store knows no conditional create.
 func (u *Uploader) look(ctx context.Context, o Object) (proof, error) {
 	stored, err := u.o.Store.Stat(ctx, o.Key)
 	if ClassOf(err) == CannotTell && u.unconditional {
-		return proof{}, &Error{Class: CannotCompare, Err: err}
+		// It may not be put over what cannot be seen. The store's word that it
+		// knows no condition may be forged: the next try asks again.
+		u.unconditional = false
+		return proof{}, &Error{Class: Quirk, Err: errors.New("neither a conditional create nor a look at the key is possible")}
 	}
 	if err != nil {
 		return proof{}, err

@@ -128,7 +128,7 @@ func (u *Uploader) step(ctx context.Context) time.Duration {
 	defer func() { <-u.turn }()
 	u.refresh()
 	wait := min(u.work(ctx), u.o.Heartbeat)
-	if u.breaker.probing() {
+	if u.breaker.stopped {
 		wait = min(wait, clockPoll)
 	}
 	return wait

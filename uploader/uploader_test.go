@@ -383,11 +383,14 @@ func TestAStoreWithoutConditionalCreateIsLookedAtFirst(t *testing.T) {
 		if n := len(b.store.calls("create", "")); n != 1 {
 			t.Errorf("%d creates, want one: it is remembered", n)
 		}
-		// Where it may not look, it may not put.
+		// Where it may not look, it may not put; but it asks again.
 		late := b.seal(18, 2)
 		b.store.set(on("stat", "", uploader.CannotTell))
-		pass(time.Minute)
-		b.wantParked(late, "cannot_compare")
+		pass(time.Second)
+		b.wantState("operator", "quirk")
+		b.wantUnsent(late)
+		pass(time.Hour)
+		b.wantOnce(late)
 	})
 }
 

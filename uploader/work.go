@@ -32,7 +32,7 @@ func (u *Uploader) refresh() {
 			u.queue[i].after = time.Time{}
 		}
 	}
-	if hurry || u.breaker.probing() && u.watch.changed(u.stamp()) {
+	if hurry || u.breaker.stopped && u.watch.changed(u.stamp()) {
 		u.breaker = u.breaker.hurry(now)
 	}
 	if u.scanned.IsZero() || now.Sub(u.scanned) >= u.o.Heartbeat {
@@ -153,7 +153,7 @@ func (u *Uploader) stop(err error) {
 		return
 	}
 	u.o.Log.Warn("upload stopped", "class", b.class, "reason", b.reason, "next", time.Until(b.until).Round(time.Second))
-	if before.class != b.class || before.failures == 0 {
+	if before.class != b.class || before.failures == 0 { // not each time that a probe gets through in vain
 		u.o.Event("upload", b.state(), 0, map[string]any{"class": b.class.String()})
 	}
 }

@@ -118,21 +118,11 @@ func (x *exchange) put(s signature) error {
 	if err != nil {
 		return err
 	}
-	body, size, err := x.bodyOf(s)
-	if err != nil {
-		return err
-	}
-	in, err := newIntake(x.o.Dir)
+	in, size, err := x.intake(s, c)
 	if err != nil {
 		return err
 	}
 	defer in.discard()
-	if err := in.receive(body, size); err != nil {
-		return err
-	}
-	if err := in.verify(c); err != nil {
-		return err
-	}
 	o := &Object{Bucket: x.seen.Bucket, Key: x.seen.Key, Size: size, Modified: x.now.UTC().Truncate(time.Second), Meta: meta,
 		ETag: hex.EncodeToString(in.md5.Sum(nil)), SHA256: base64.StdEncoding.EncodeToString(in.sha256.Sum(nil)),
 		Checksum: c.algorithm, Value: base64.StdEncoding.EncodeToString(c.checksum), ContentType: x.r.Header.Get("Content-Type")}
@@ -145,6 +135,27 @@ func (x *exchange) put(s signature) error {
 	x.checksum(o)
 	x.begin(http.StatusOK)
 	return nil
+}
+
+// intake receives the body of an object and verifies it; the caller discards
+// it.
+func (x *exchange) intake(s signature, c claims) (*intake, int64, error) {
+	body, size, err := x.bodyOf(s)
+	if err != nil {
+		return nil, 0, err
+	}
+	in, err := newIntake(x.o.Dir)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err = in.receive(body, size); err == nil {
+		err = in.verify(c)
+	}
+	if err != nil {
+		in.discard()
+		return nil, 0, err
+	}
+	return in, size, nil
 }
 
 // condition reads If-None-Match and looks before the body is read, as real

@@ -102,6 +102,9 @@ func (c *checker) walk() {
 			if to != 0 && c.visit(to, allowed) {
 				todo = append(todo, to)
 			}
+			if t := c.blocks[to]; t != nil && (b.kind != "CN" || t.kind != "CG") {
+				t.parents++ // a VLSD channel shows its group, which its list holds
+			}
 		}
 	}
 	c.rep.Blocks = len(c.blocks)
@@ -116,7 +119,6 @@ func (c *checker) visit(at int64, kinds string) bool {
 		}
 		c.blocks[at] = b
 	}
-	b.parents++
 	c.expect(slices.Contains(strings.Fields(kinds), b.kind), "link", at, "a link to "+or(kinds, "nothing"), b.kind)
 	return !known
 }
@@ -184,8 +186,7 @@ func (c *checker) cover() {
 		c.expect(b.at >= end, "overlap", b.at, fmt.Sprintf("a block at %d or behind", end), b.kind)
 		c.between(end, b.at)
 		end = max(end, b.at+b.length)
-		c.expect(b.parents == 1 || specs[b.kind].shared || b.kind == "CG" && b.parents == 2, "linked twice", b.at,
-			"one link to a block "+b.kind, b.parents)
+		c.expect(b.parents <= 1 || specs[b.kind].shared, "linked twice", b.at, "one link to a block "+b.kind, b.parents)
 	}
 	if n := len(sorted); n > 0 && c.rep.Flags&lengthOpen != 0 {
 		last := sorted[n-1]
@@ -209,18 +210,18 @@ func (c *checker) between(from, to int64) {
 	}
 }
 
-// list follows the links with index i from block to block, at most once to each.
-func (c *checker) list(at int64, i int) []*block {
+// list follows the first link from block to block of a kind, at most once to each.
+func (c *checker) list(at int64, kind string) []*block {
 	var found []*block
 	seen := map[int64]bool{}
 	for at != 0 && !seen[at] {
 		b := c.blocks[at]
-		if b == nil || i >= len(b.links) || len(found) > 0 && b.kind != found[0].kind {
+		if b == nil || b.kind != kind {
 			return found
 		}
 		seen[at] = true
 		found = append(found, b)
-		at = b.links[i]
+		at = b.links[0]
 	}
 	return found
 }

@@ -33,13 +33,14 @@ func (s span) overlaps(o span) bool { return s.from < o.to && o.from < s.to }
 func (c *checker) channels(cg *block) {
 	whole := span{0, 8 * (int64(cg.u32(24)))}
 	masters := 0
-	list := c.list(cg.links[1], 0)
+	list := c.list(cg.links[1], "CN")
 	for _, cn := range list {
 		if t := cn.u8(0); t == typeMaster || t == typeVirtualMaster {
 			masters++
 			c.master(cn)
 		}
 		c.channel(cn, whole)
+		c.members(cn, whole)
 	}
 	c.expect(masters == 1, "master", cg.at, "one master channel", masters)
 	c.siblings(list)
@@ -53,7 +54,22 @@ func (c *checker) master(cn *block) {
 	}
 }
 
-// channel checks a channel that has to lie within a span, and its members.
+// members checks the members of a channel: they lie within its bits, or within
+// the whole record where it has none of its own.
+func (c *checker) members(cn *block, whole span) {
+	within := bits(cn)
+	if within.to == within.from {
+		within = whole
+	}
+	list := c.list(cn.links[1], "CN")
+	for _, m := range list {
+		c.expect(m.links[1] == 0, "composition", m.at, "members without members", m.links[1])
+		c.channel(m, within)
+	}
+	c.siblings(list)
+}
+
+// channel checks a channel that has to lie within a span.
 func (c *checker) channel(cn *block, within span) {
 	c.expect(cn.u8(0) <= typeVirtual, "channel type", cn.at, "0-6", cn.u8(0))
 	c.expect(cn.u8(1) <= 4, "sync type", cn.at, "0-4", cn.u8(1))
@@ -66,15 +82,6 @@ func (c *checker) channel(cn *block, within span) {
 	c.expect(s == span{} || s.from >= within.from && s.to <= within.to, "bits", cn.at,
 		fmt.Sprintf("bits within %d to %d", within.from, within.to), fmt.Sprintf("%d to %d", s.from, s.to))
 	c.store(cn)
-	members := c.list(cn.links[1], 0)
-	if s.to == s.from {
-		s = within // a composition without bytes of its own
-	}
-	for _, m := range members {
-		c.expect(m.links[1] == 0, "composition", m.at, "members without members", m.links[1])
-		c.channel(m, s)
-	}
-	c.siblings(members)
 }
 
 // width checks the number of bits against the data type.

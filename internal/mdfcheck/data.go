@@ -36,7 +36,7 @@ func (c *checker) parts(dg *block) []*block {
 	}
 	var parts []*block
 	var offset uint64
-	for _, dl := range c.list(b.at, 0) {
+	for _, dl := range c.list(b.at, "DL") {
 		for i, at := range dl.links[1:] {
 			part := c.blocks[at]
 			parts = append(parts, part)

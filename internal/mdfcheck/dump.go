@@ -58,11 +58,11 @@ func (d *dumper) head() {
 		binary.LittleEndian.Uint16(id[28:]), binary.LittleEndian.Uint16(id[60:]), binary.LittleEndian.Uint16(id[62:]))
 	d.line(0, "HD start %d zone %d dst %d time flags %d class %d", hd.u64(0), hd.u16(8), hd.u16(10), hd.u8(12), hd.u8(13))
 	d.xml(1, hd.links[5])
-	for _, fh := range d.c.list(hd.links[1], 0) {
+	for _, fh := range d.c.list(hd.links[1], "FH") {
 		d.line(0, "FH time %d zone %d dst %d flags %d", fh.u64(0), fh.u16(8), fh.u16(10), fh.u8(12))
 		d.xml(1, fh.links[1])
 	}
-	for _, dg := range d.c.list(hd.links[0], 0) {
+	for _, dg := range d.c.list(hd.links[0], "DG") {
 		d.dataGroup(dg)
 	}
 }
@@ -70,7 +70,7 @@ func (d *dumper) head() {
 func (d *dumper) dataGroup(dg *block) {
 	d.line(0, "DG record id of %d bytes", dg.u8(0))
 	groups := map[uint64]*group{}
-	for _, cg := range d.c.list(dg.links[1], 0) {
+	for _, cg := range d.c.list(dg.links[1], "CG") {
 		groups[cg.u64(0)] = &group{cg: cg, size: int64(cg.u32(24)) + int64(cg.u32(28)), vlsd: cg.u16(16)&groupVLSD != 0}
 		d.line(0, "CG %d %s: %d + %d bytes, cycles %d, flags %d, separator %d", cg.u64(0), d.c.text(cg.links[2]),
 			cg.u32(24), cg.u32(28), cg.u64(8), cg.u16(16), cg.u16(18))
@@ -96,11 +96,13 @@ func (d *dumper) source(si *block) {
 }
 
 func (d *dumper) channels(depth int, at int64) {
-	for _, cn := range d.c.list(at, 0) {
+	for _, cn := range d.c.list(at, "CN") {
 		name := d.c.text(cn.links[2])
 		d.line(depth, "CN %-28s type %d sync %d data %2d at %d.%d, %d bits, flags %Xh%s%s", name, cn.u8(0), cn.u8(1), cn.u8(2),
 			cn.u32(4), cn.u8(3), cn.u32(8), cn.u32(12), prefixed(" unit ", d.c.text(cn.links[6])), d.conversion(cn, name))
-		d.channels(depth+1, cn.links[1])
+		if depth == 1 {
+			d.channels(depth+1, cn.links[1])
+		}
 	}
 }
 
@@ -129,12 +131,12 @@ func (d *dumper) conversion(cn *block, name string) string {
 	for i, key := range d.keys(cc) {
 		fmt.Fprintf(&b, " %g=%q", key, d.c.text(cc.links[4+i]))
 	}
-	return fmt.Sprintf(" texts%s else %q", b.String(), d.c.text(cc.links[len(cc.links)-1]))
+	return fmt.Sprintf(" texts%s else %q", b.String(), d.c.text(cc.links[len(cc.links)-1])) // a CC has four links or more
 }
 
 func (d *dumper) keys(cc *block) []float64 {
 	var keys []float64
-	for i := 24; i+8 <= len(cc.data) && len(keys)+4 < max(len(cc.links), 6); i += 8 {
+	for i := 24; i+8 <= len(cc.data) && (cc.u8(0) != ccText || len(keys)+5 < len(cc.links)); i += 8 {
 		keys = append(keys, math.Float64frombits(binary.LittleEndian.Uint64(cc.data[i:])))
 	}
 	return keys
@@ -143,16 +145,22 @@ func (d *dumper) keys(cc *block) []float64 {
 // record writes the values of one record.
 func (d *dumper) record(g *group, rec []byte) {
 	var b strings.Builder
-	d.values(&b, g.cg.links[1], rec)
+	if g.vlsd {
+		d.line(1, "group %d %x", g.cg.u64(0), rec)
+		return
+	}
+	for _, cn := range d.c.list(g.cg.links[1], "CN") {
+		members := d.c.list(cn.links[1], "CN")
+		if len(members) == 0 {
+			members = []*block{cn}
+		}
+		d.values(&b, members, rec)
+	}
 	d.line(1, "%s%s", d.c.text(g.cg.links[2]), b.String())
 }
 
-func (d *dumper) values(b *strings.Builder, at int64, rec []byte) {
-	for _, cn := range d.c.list(at, 0) {
-		if cn.links[1] != 0 {
-			d.values(b, cn.links[1], rec)
-			continue
-		}
+func (d *dumper) values(b *strings.Builder, channels []*block, rec []byte) {
+	for _, cn := range channels {
 		name := d.c.text(cn.links[2])
 		fmt.Fprintf(b, " %s=%s", name[strings.LastIndexByte(name, '.')+1:], d.value(cn, rec))
 	}
@@ -163,6 +171,9 @@ func (d *dumper) value(cn *block, rec []byte) string {
 	s := bits(cn)
 	if s.to > 8*int64(len(rec)) || s.from < 0 {
 		return "?"
+	}
+	if cn.u8(0) == typeVirtual || cn.u8(0) == typeVirtualMaster {
+		return "virtual"
 	}
 	if cn.u8(2) == dataBytes {
 		return fmt.Sprintf("%x", rec[s.from/8:s.to/8])

@@ -30,7 +30,7 @@ func (c *checker) semantics() {
 			c.source(b)
 		}
 	}
-	for _, dg := range c.list(hd.links[0], 0) {
+	for _, dg := range c.list(hd.links[0], "DG") {
 		c.dataGroup(dg)
 	}
 }
@@ -41,7 +41,7 @@ func (c *checker) head(hd *block) {
 	if hd.links[5] != 0 {
 		c.needs(hd.links[5], "HDcomment")
 	}
-	history := c.list(hd.links[1], 0)
+	history := c.list(hd.links[1], "FH")
 	c.expect(len(history) > 0, "history", hd.at, "a block FH", "none")
 	for _, fh := range history {
 		if c.expect(fh.links[1] != 0, "history", fh.at, "a comment", "none") {
@@ -72,7 +72,7 @@ func (c *checker) dataGroup(dg *block) {
 	c.expect(slices.Contains([]int{0, 1, 2, 4, 8}, idSize), "record id size", dg.at, "0, 1, 2, 4 or 8", idSize)
 	groups := map[uint64]*group{}
 	var order []*group
-	cgs := c.list(dg.links[1], 0)
+	cgs := c.list(dg.links[1], "CG")
 	c.expect(len(cgs) > 0, "channel group", dg.at, "one or more", "none")
 	c.expect(idSize != 0 || len(cgs) <= 1, "sorted", dg.at, "one channel group without record ids", len(cgs))
 	for _, cg := range cgs {
@@ -117,7 +117,7 @@ func (c *checker) busEvent(cg *block) {
 	c.expect(c.text(cg.links[2]) != "", "acquisition name", cg.at, "a name", "none")
 	c.expect(cg.u16(18) == '.', "path separator", cg.at, "46", cg.u16(18))
 	frames := 0
-	for _, cn := range c.list(cg.links[1], 0) {
+	for _, cn := range c.list(cg.links[1], "CN") {
 		if cn.u8(0) == typeMaster || cn.u8(0) == typeVirtualMaster {
 			continue
 		}
@@ -139,7 +139,7 @@ func (c *checker) frame(cn *block) {
 	name := c.text(cn.links[2])
 	c.expect(cn.u32(12)&busEventFlag != 0, "bus event flag", cn.at, "400h on "+name, fmt.Sprintf("%Xh", cn.u32(12)))
 	have := map[string]bool{}
-	for _, m := range c.list(cn.links[1], 0) {
+	for _, m := range c.list(cn.links[1], "CN") {
 		text := c.text(m.links[2])
 		if c.expect(len(text) > len(name)+1 && text[:len(name)+1] == name+".", "member name", m.at, name+".*", text) {
 			have[text[len(name)+1:]] = true

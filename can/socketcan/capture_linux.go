@@ -39,8 +39,9 @@ type Capture struct {
 	more     bool        // a channel's batch is used up and its queue may hold more
 	drained  bool        // nothing is left to deliver before the next wait
 	brought  bool        // this drain had something, or was woken for nothing
-	stopping bool
-	rounds   int // batches of each interface left to this drain
+	stopping bool        // Close was called
+	settled  bool        // and everything is counted
+	rounds   int         // batches of each interface left to this drain
 	ended    bool
 	fds      []unix.PollFd
 
@@ -78,30 +79,42 @@ func Open(o Options) (*Capture, error) {
 // Read implements can.Source. The goroutine that calls it is locked to its
 // thread until io.EOF. The thread should do nothing that waits.
 func (c *Capture) Read(buf []can.Event) (int, error) {
-	if c.ended || !c.begin() {
+	if !c.begin() {
 		return 0, io.EOF
 	}
 	for len(buf) > 0 {
-		if c.drained {
-			if c.stopping {
-				c.end()
-				return 0, io.EOF
-			}
-			c.wait()
-		}
 		if n := c.fill(buf); n > 0 {
 			c.publish()
 			return n, nil
 		}
+		if c.settled {
+			c.end()
+			return 0, io.EOF
+		}
+		c.pass()
 	}
 	return 0, nil
 }
 
+// pass goes from one drain to the next. Interfaces are asked between the
+// drain and the sleep, so that what they tell comes after the frames before
+// it; after Close once more, for the last losses.
+func (c *Capture) pass() {
+	if c.stopping || !time.Now().Before(c.due) {
+		c.look()
+		c.settled = c.stopping
+	}
+	if len(c.notes) == 0 && !c.stopping {
+		c.wait()
+	}
+	c.drained = false
+}
+
 // begin notes that there is a reader, who will release the sockets. It
-// reports false when Close did so before.
+// reports false when they are released.
 func (c *Capture) begin() bool {
 	if c.reading {
-		return true
+		return !c.ended
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -244,8 +257,7 @@ func (c *Capture) receive() {
 	}
 }
 
-// wait sleeps until there may be something to drain, and looks after the
-// interfaces. After a drain that brought something, only Close and news of
+// wait sleeps until there may be something to drain. After a drain that brought something, only Close and news of
 // links end the pause; else also frames do.
 func (c *Capture) wait() {
 	idle := !c.brought
@@ -262,10 +274,7 @@ func (c *Capture) wait() {
 		c.links.heard()
 		c.news()
 	}
-	if !time.Now().Before(c.due) || c.stopping {
-		c.look()
-	}
-	c.drained, c.more, c.rounds = false, true, drainRounds
+	c.more, c.rounds = true, drainRounds
 	if c.stopping {
 		c.rounds = lastRounds
 	}

@@ -17,7 +17,7 @@ func (c *Capture) news() {
 }
 
 // look asks about every interface, opens what has come, closes what has gone,
-// and notes changes and losses. It is called between two drains.
+// and notes changes and losses. It is called after a drain.
 func (c *Capture) look() {
 	c.looked = time.Now()
 	c.due = c.looked.Add(lookEvery)
@@ -39,7 +39,12 @@ func (c *Capture) look() {
 
 func (c *Capture) examine(ch *channel) {
 	l, err := c.links.link(ch.Name)
-	if ch.fd >= 0 && (ch.dead || err != nil || l.index != ch.seen.index) {
+	gone := errors.Is(err, unix.ENODEV)
+	if err != nil && !gone && ch.fd >= 0 && !ch.dead {
+		c.log.Warn("interface not asked", "interface", ch.Name, "bus", ch.Bus, "error", err)
+		return // the socket may be as well as before
+	}
+	if ch.fd >= 0 && (ch.dead || gone || l.index != ch.seen.index) {
 		c.part(ch)
 	}
 	if err == nil && ch.fd < 0 {

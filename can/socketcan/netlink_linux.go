@@ -55,7 +55,11 @@ func netlinkSocket(flags int, groups uint32) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("open rtnetlink: %w", err)
 	}
-	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
+	err = unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups})
+	if err == nil { // the kernel answers at once or never
+		err = unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 1})
+	}
+	if err != nil {
 		unix.Close(fd)
 		return -1, fmt.Errorf("bind rtnetlink: %w", err)
 	}

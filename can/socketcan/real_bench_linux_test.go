@@ -4,6 +4,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // BenchmarkRealSteadyBus measures what the reading thread takes for a frame of
@@ -45,4 +47,12 @@ func BenchmarkRealSteadyBus(b *testing.B) {
 	}
 	c.Close()
 	b.ReportMetric(float64((<-got).Nanoseconds())/float64(b.N), "cpu-ns/frame")
+}
+
+func threadTime() time.Duration {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_THREAD, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

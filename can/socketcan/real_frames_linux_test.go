@@ -281,7 +281,5 @@ func TestRealFloodOnTwoBuses(t *testing.T) {
 			t.Errorf("status %+v", s)
 		}
 	}
-	r.Close()
-	<-r.ended
-	t.Logf("%.0f frames/s, no loss, %d ns of the reading thread a frame", rate, r.cpu.Nanoseconds()/(2*each))
+	t.Logf("%.0f frames/s, no loss", rate)
 }

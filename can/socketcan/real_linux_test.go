@@ -78,7 +78,6 @@ type recording struct {
 	mu     sync.Mutex
 	events []can.Event
 	ended  chan struct{}
-	cpu    time.Duration // of the reading thread; after ended
 }
 
 func open(t *testing.T, interfaces ...Interface) *Capture {
@@ -100,7 +99,6 @@ func read(t *testing.T, c *Capture) *recording {
 			r.mu.Lock()
 			r.events = append(r.events, buf[:n]...)
 			r.mu.Unlock()
-			r.cpu = threadTime()
 			if err != nil {
 				return
 			}
@@ -110,14 +108,6 @@ func read(t *testing.T, c *Capture) *recording {
 }
 
 func record(t *testing.T, interfaces ...Interface) *recording { return read(t, open(t, interfaces...)) }
-
-func threadTime() time.Duration {
-	var u unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_THREAD, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
 
 func (r *recording) all() []can.Event {
 	r.mu.Lock()

@@ -255,8 +255,12 @@ func content(n segment.Name) []byte {
 // seal puts a sealed segment on the card.
 func (b *box) seal(session, split uint32) segment.Name {
 	b.t.Helper()
+	return b.sealContent(session, split, content(segment.Name{Session: session, Split: split}))
+}
+
+func (b *box) sealContent(session, split uint32, data []byte) segment.Name {
+	b.t.Helper()
 	n := segment.Name{Session: session, Split: split}
-	data := content(n)
 	write(b.t, b.fs, b.card.Path(n, segment.Sealed), data)
 	sum := sha256.Sum256(data)
 	prev := b.heads[session]

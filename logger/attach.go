@@ -25,7 +25,7 @@ func (r *recorder) attach() (Recovery, error) {
 	r.keep.retain()
 	r.keep.survey()
 	r.number(listing)
-	r.attached = true
+	r.attached, r.untidy = true, len(rec.Problems) > len(rec.Damaged)
 	return rec, nil
 }
 

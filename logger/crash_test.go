@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -14,6 +15,9 @@ import (
 	"canseal/internal/durable/memfs"
 	"canseal/segment"
 )
+
+// lostInShortRun are frames that the source of shortRun counts as lost.
+const lostInShortRun = 1000
 
 // shortRun records a little into some segments on a card whose power may be cut
 // or whose operations may fail, and returns how many frames were sent, and how
@@ -32,6 +36,10 @@ func shortRun(t *testing.T, f *memfs.FS) (sent, promised int, err error) {
 		go func() { done <- l.Run(context.Background()) }()
 		for i := range 5 {
 			r.send(70, uint8(i%2+1))
+			if i == 2 {
+				now := r.clocks.read().Wall
+				r.feed.events <- []can.Event{{Kind: can.KindLost, Bus: 1, From: now, Time: now, Lost: lostInShortRun, Reason: can.LostSocket}}
+			}
 			time.Sleep(1010 * time.Millisecond)
 			synctest.Wait()
 			if _, err := f.Stat("."); err == nil {
@@ -200,7 +208,7 @@ func TestAnyFailingOperationIsToldAndRecordingGoesOn(t *testing.T) {
 				if rec := recovered(t, f); len(rec.Problems) > 0 {
 					t.Errorf("recovery: %+v", rec)
 				}
-				account(t, sent, inventory(t, f))
+				account(t, sent+lostInShortRun, inventory(t, f))
 			})
 		})
 	}
@@ -262,8 +270,14 @@ func TestRecordingResumesWhenTheCardTakesFramesAgain(t *testing.T) {
 func TestNothingIsWrittenWhereTheCardIsMissing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, newCard())
-		missing := ErrCardMissing
-		r.o.CheckCard = func() error { return missing }
+		var missing atomic.Bool
+		r.o.CheckCard = func() error {
+			if missing.Load() {
+				return ErrCardMissing
+			}
+			return nil
+		}
+		missing.Store(true)
 		r.start().run(3, 20)
 		if _, err := r.card.ReadDir("LOG"); err == nil {
 			t.Error("found a LOG folder below the empty mount point")
@@ -271,11 +285,11 @@ func TestNothingIsWrittenWhereTheCardIsMissing(t *testing.T) {
 		if s := r.logger.Status().Log; s.State != "stopped" || s.Card.State != "missing" {
 			t.Errorf("found state %q, card %q", s.State, s.Card.State)
 		}
-		missing = nil
+		missing.Store(false)
 		r.run(3, 20)
-		missing = ErrCardMissing
+		missing.Store(true)
 		r.run(3, 20)
-		missing = nil
+		missing.Store(false)
 		r.run(3, 20)
 		r.stop()
 		c := inventory(t, r.card)

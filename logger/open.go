@@ -235,6 +235,9 @@ func (r *recorder) fail(err error) {
 
 // halt notes that nothing is recorded for now.
 func (r *recorder) halt() {
+	if r.untidy { // the same fault may have hindered recovery: once more when it is over
+		r.attached = false
+	}
 	if !r.halted {
 		r.halted = true
 		r.note(mdf.State{State: can.RecordingStopped})

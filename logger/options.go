@@ -41,7 +41,8 @@ type Options struct {
 	// BucketSession is the session that the bucket's device.json names; 0: unknown.
 	BucketSession uint32
 
-	// CheckCard tells whether the card is there (see WatchCard). nil: it is.
+	// CheckCard tells whether the card is there (see WatchCard); goroutines call it
+	// as they need. nil: it is.
 	CheckCard func() error
 	// Links tells the state of the links, for Status. nil: unknown.
 	Links func() []Link

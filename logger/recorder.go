@@ -8,6 +8,9 @@ import (
 	"canseal/segment"
 )
 
+// wildStamp is how far a stamp may lie ahead of the clock and still be believed.
+const wildStamp = 10 * time.Second
+
 // recorder is the one goroutine that owns the open segment. What it cannot
 // write it keeps as losses and notes, which are small and bounded.
 type recorder struct {
@@ -21,6 +24,7 @@ type recorder struct {
 	session  uint32 // 0: no card was seen yet
 	split    uint32 // last one used
 	attached bool   // this card is in order, and its sessions are known
+	untidy   bool   // but something of it resisted recovery
 	idle     bool   // sealed until the next event
 	halted   bool   // the card takes nothing, or must not
 	opened   int64  // Boot of the last attempt to open, ns
@@ -30,6 +34,7 @@ type recorder struct {
 	turn   *turn // a step of the clock that has not passed the queue yet
 
 	pending losses // not written yet
+	found   losses // on their way from others
 	notes   notes  // changes of state that are not durable yet
 	counts  counts
 	card    can.State
@@ -135,7 +140,7 @@ func (r *recorder) frame(e *can.Event) {
 		return
 	}
 	if s := r.seg; s != nil && (s.until > 0 && e.Time >= s.until || s.w.Size() >= r.o.SplitSize) {
-		r.next()
+		r.cross(e.Time)
 	}
 	if r.seg == nil {
 		r.pending.Frame(e.Bus, can.LostWrite, e.Time)
@@ -145,6 +150,18 @@ func (r *recorder) frame(e *can.Event) {
 	r.seg.risk(e)
 	if err := r.seg.w.Frame(e); err != nil {
 		r.fail(err)
+	}
+}
+
+// cross goes on in the next segment, unless the stamp of the frame runs so far
+// ahead of the clock that it says nothing about the grid.
+func (r *recorder) cross(t int64) {
+	if r.seg.w.Size() < r.o.SplitSize && t > r.o.Clock.Now().Time+int64(wildStamp) {
+		return
+	}
+	r.next()
+	if s := r.seg; s != nil && s.until > 0 && t >= s.until && t < s.until+int64(wildStamp) {
+		s.until = nextSplit(t, r.o.SplitTime, r.o.SplitOffset)
 	}
 }
 
@@ -163,18 +180,18 @@ func (r *recorder) lose(bus uint8, reason can.Reason, m loss) {
 
 // collect fetches the losses that others counted.
 func (r *recorder) collect() {
-	var found losses
-	states := r.queue.overflow(&found)
+	found := &r.found
+	states := r.queue.overflow(found)
 	for i := range states {
 		r.date(&states[i])
 		r.state(&states[i])
 	}
 	found.date(r.offsetOf)
-	r.keep.takeDeleted(&found)
-	if !found.any {
-		return
+	r.keep.takeDeleted(found)
+	if found.any {
+		found.each(r.lose)
+		found.Clear()
 	}
-	found.each(func(bus uint8, reason can.Reason, m loss) { r.lose(bus, reason, m) })
 }
 
 func (r *recorder) state(e *can.Event) {

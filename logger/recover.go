@@ -47,12 +47,9 @@ func (k *keeper) recover() (rec Recovery, listing segment.Listing, err error) {
 			sealed = append(sealed, s.Name)
 		}
 	}
-	recorded, err := k.findEnd(listing.Sessions, &rec)
-	if err != nil {
-		return rec, listing, fmt.Errorf("recover card: %w", err)
-	}
+	recorded := k.findEnd(listing.Sessions, &rec)
 	for _, n := range sealed {
-		if !recorded[n] {
+		if lines, known := recorded[n.Session]; known && !lines[n.Split] {
 			k.late(n, &rec)
 		}
 	}
@@ -142,26 +139,28 @@ func (k *keeper) repair(n segment.Name, suffix segment.Suffix, rec *Recovery) er
 	return nil
 }
 
-// findEnd cuts torn seal logs, finds the end of the chain and tells which
-// segments have their line.
-func (k *keeper) findEnd(sessions []uint32, rec *Recovery) (map[segment.Name]bool, error) {
+// findEnd cuts torn seal logs, finds the end of the chain and tells which splits
+// have their line. Of a session whose seal.log resists it tells nothing.
+func (k *keeper) findEnd(sessions []uint32, rec *Recovery) map[uint32]map[uint32]bool {
 	kept, known, err := loadChain(k.o.State)
 	if err != nil {
 		rec.Problems = append(rec.Problems, err)
 	}
-	recorded := make(map[segment.Name]bool)
+	recorded := make(map[uint32]map[uint32]bool)
 	lines := newCardLines()
 	for _, session := range sessions {
 		log, err := k.card.ReadSeals(session)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = k.card.CutSeals(session, log)
 		}
-		if err := k.card.CutSeals(session, log); err != nil {
-			return nil, err
+		if err != nil {
+			rec.Problems = append(rec.Problems, err)
+			continue
 		}
 		lines.add(log.Lines)
+		recorded[session] = make(map[uint32]bool)
 		for _, line := range log.Lines {
-			recorded[segment.Name{Session: session, Split: line.Split}] = true
+			recorded[session][line.Split] = true
 		}
 	}
 	k.chain = kept.resume(known, lines)
@@ -169,7 +168,7 @@ func (k *keeper) findEnd(sessions []uint32, rec *Recovery) (map[segment.Name]boo
 		k.saveChain()
 	}
 	k.publish(func(v *keeperView) { v.Seal = k.sealStatus() })
-	return recorded, nil
+	return recorded
 }
 
 // late makes the seal line of a segment that has none.

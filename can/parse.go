@@ -67,13 +67,13 @@ func parseTime(line []byte, ns *int64) (at int, want string) {
 	if len(line) < 19 || line[0] != '(' || line[11] != '.' || line[18] != ')' {
 		return parseAnyTime(line, ns)
 	}
-	century, bad1 := undecimal(zeros&(1<<48-1) | uint64(binary.LittleEndian.Uint16(line[1:]))<<48)
-	seconds, bad2 := undecimal(binary.LittleEndian.Uint64(line[3:]))
-	micros, bad3 := undecimal(binary.LittleEndian.Uint64(line[10:])&^0xffff | zeros&0xffff)
-	if bad1|bad2|bad3 != 0 {
+	tens, units := line[1]-'0', line[2]-'0' // of 10^8 seconds
+	seconds, bad1 := undecimal(binary.LittleEndian.Uint64(line[3:]))
+	micros, bad2 := undecimal(binary.LittleEndian.Uint64(line[10:])&^0xffff | zeros&0xffff)
+	if tens > 9 || units > 9 || bad1|bad2 != 0 {
 		return parseAnyTime(line, ns)
 	}
-	s := int64(century)*1e8 + int64(seconds)
+	s := (int64(tens)*10+int64(units))*1e8 + int64(seconds)
 	if s > lastSecond {
 		return 1, wantTime
 	}

@@ -121,7 +121,7 @@ func (a *Appliance) collectUpload(f *Facts, recording logger.Status) {
 	}
 	f.Upload = a.uploader.Status()
 	f.Upload.PlainDeleted = recording.PlainDeleted
-	f.TLS = a.store.Status()
+	f.TLS, f.Clock.Skew = a.store.Status(), a.store.skew()
 	if bundle := a.store.Bundle(); bundle != nil {
 		f.CertsServer, f.CertsServerFile, f.CertsServerSet = bundle.SHA256(), bundle.FileSHA256, bundle.SetSHA256
 	}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
+	"path"
 	"sync"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"canseal/config"
 	"canseal/internal/clock"
 	"canseal/internal/durable"
+	"canseal/segment"
 	"canseal/uploader"
 	"canseal/uploader/s3"
 )
@@ -177,4 +180,42 @@ func (s *store) Status() s3.Status {
 		return s3.Status{}
 	}
 	return s.client.Status()
+}
+
+// bucketSession is the session that the bucket's device.json names, 0 when it
+// names none. Only a verified connection is believed.
+func (s *store) bucketSession(ctx context.Context, device segment.Device) (uint32, error) {
+	client, err := s.open()
+	if err != nil || client.Proved() != string(segment.ProvedTLS) {
+		return 0, err
+	}
+	text, err := client.Get(ctx, path.Join(s.settings.Upload.Prefix, string(device), factsFile), 64<<10)
+	if uploader.ClassOf(err) == uploader.NoneThere {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	var known struct {
+		Log struct{ Session uint32 }
+	}
+	if err := json.Unmarshal(text, &known); err != nil {
+		return 0, fmt.Errorf("device.json of the bucket: %w", err)
+	}
+	return known.Log.Session, nil
+}
+
+// skew is the store's clock minus ours in ms; nil when nobody has said.
+func (s *store) skew() *int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client == nil {
+		return nil
+	}
+	d, ok := s.client.Skew()
+	if !ok {
+		return nil
+	}
+	ms := d.Milliseconds()
+	return &ms
 }

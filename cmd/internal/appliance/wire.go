@@ -86,7 +86,7 @@ func (a *Appliance) wireServices(context.Context) error {
 	if a.settings.Upload.Mode != config.ModeOff {
 		a.store = newStore(a.settings, a.card, a.state, a.clock, a.log)
 		a.uploader = uploader.New(a.uploaderOptions())
-		services = append(services, a.uploader)
+		services = append(services, run.Func(a.uploader.String(), a.upload))
 	}
 	control, err := newControl(a, a.state, a.log)
 	if err != nil {
@@ -115,6 +115,29 @@ func (a *Appliance) uploaderOptions() uploader.Options {
 		Heartbeat: u.Heartbeat, DeviceJSON: a.StatusJSON, EventsJSON: a.journal.Changed, Clock: a.clock,
 		Meta: map[string]string{"hw": hardwareVersion, "fw": paddedVersion(Version)},
 		Log:  a.log, Event: a.journal.Add,
+	}
+}
+
+// upload asks the bucket once which sessions it knows, then lets the uploader
+// work.
+func (a *Appliance) upload(ctx context.Context) error {
+	a.renumber(ctx)
+	return a.uploader.Run(ctx)
+}
+
+// renumber lifts the session above those of the bucket: a card and a state
+// folder that were both lost must not begin at 1 again. Without an answer the
+// number stays; a key that is taken then parks its segment and overwrites
+// nothing.
+func (a *Appliance) renumber(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	known, err := a.store.bucketSession(ctx, a.device)
+	if err == nil && known > 0 {
+		_, err = a.logger.Renumber(ctx, known)
+	}
+	if err != nil {
+		a.log.Info("the bucket was not asked for its last session", "reason", err)
 	}
 }
 

@@ -139,12 +139,20 @@ func TestAStallEndsWithTheStore(t *testing.T) {
 	s.Script(s3test.Fault{Effect: s3test.Stall})
 	done := make(chan string)
 	go func() { done <- p.send(call{key: "k", body: hello}).text }()
-	for s.Count() == 0 {
-		time.Sleep(time.Millisecond) // until the request has arrived
-	}
+	until(t, "the request has arrived", func() bool { return s.Count() > 0 })
 	s.Close()
 	if got := <-done; got != "reset" {
 		t.Errorf("answer %s", got)
+	}
+}
+
+// until waits for a condition.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 10 s: %s", what)
+		}
 	}
 }
 

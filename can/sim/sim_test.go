@@ -207,21 +207,3 @@ func TestNumbersBeyondTheirRangeAreTakenAsTheNearest(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkRead(b *testing.B) {
-	for _, c := range []struct {
-		name string
-		o    Options
-	}{{"classic", Options{Start: start}}, {"mixed", func() Options { o := Mixed(1); o.Start = start; return o }()}} {
-		b.Run(c.name, func(b *testing.B) {
-			b.ReportAllocs()
-			bus, buf := New(c.o), make([]can.Event, 512)
-			for n := 0; n < b.N; n += len(buf) {
-				if _, err := bus.Read(buf); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(b.N)/1e6/b.Elapsed().Seconds(), "Mevents/s")
-		})
-	}
-}

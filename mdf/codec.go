@@ -89,7 +89,7 @@ func absolute(bits uint64, start int64) (int64, bool) {
 
 // put sets the field of a zeroed record; bits of v beyond the field are lost.
 func (f field) put(rec []byte, v uint64) {
-	v &= ^uint64(0) >> (64 - f.bits) << f.bit >> f.bit
+	v &= ^uint64(0) >> (64 - f.bits)
 	for i := range f.bytes() {
 		rec[f.at+i] |= byte(v << f.bit >> (8 * i))
 	}

@@ -39,7 +39,7 @@ type Writer struct {
 	dirty   bool  // the file has something that is not synced
 	stamp   int64 // of the frame before, as it came
 	last    int64 // time of the frame before, as written
-	aside   int64 // latest time of a side record
+	latest  int64 // latest time of a side record
 	stats   tally
 	random  *rand.Rand
 	err     error
@@ -58,7 +58,7 @@ func Create(f File, h Header) (*Writer, error) {
 	}
 	w := &Writer{
 		f: f, o: o, start: h.Start, buf: make([]byte, bufferSize), dirty: true,
-		stamp: math.MinInt64, last: math.MinInt64, aside: h.Start,
+		stamp: math.MinInt64, last: math.MinInt64, latest: h.Start,
 		stats:  newTally(h.Start),
 		random: rand.New(rand.NewPCG(uint64(h.Start), uint64(h.Session)<<32|uint64(h.Split))),
 	}
@@ -121,7 +121,7 @@ func (w *Writer) side(rid uint8, t int64, r walker) error {
 			return err
 		}
 	}
-	w.aside = max(w.aside, t)
+	w.latest = max(w.latest, t)
 	w.put(rid, r)
 	return nil
 }
@@ -148,7 +148,7 @@ func (w *Writer) write() error {
 	if w.err != nil || w.n == 0 {
 		return w.err
 	}
-	m := mark{time: max(w.aside, w.last), offset: uint64(w.written) + uint64(w.n)}
+	m := mark{time: max(w.latest, w.last), offset: uint64(w.written) + uint64(w.n)}
 	at := w.n
 	w.put(ridMark, &m)
 	sum := crc32.Checksum(w.buf[:at+1+16], castagnoli)

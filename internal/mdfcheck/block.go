@@ -63,9 +63,6 @@ func (b *block) u16(at int) uint16 { return binary.LittleEndian.Uint16(b.data[at
 func (b *block) u32(at int) uint32 { return binary.LittleEndian.Uint32(b.data[at:]) }
 func (b *block) u64(at int) uint64 { return binary.LittleEndian.Uint64(b.data[at:]) }
 
-// content is the address of the data.
-func (b *block) content() int64 { return b.at + headSize + 8*int64(len(b.links)) }
-
 func (c *checker) identification() {
 	b := c.read("identification", 0, 64)
 	if b == nil {
@@ -138,14 +135,14 @@ func (c *checker) load(at int64) *block {
 		return nil
 	}
 	c.expect(binary.LittleEndian.Uint32(head[4:]) == 0, "reserved", at+4, "0", binary.LittleEndian.Uint32(head[4:]))
-	if !c.size24(b, s, binary.LittleEndian.Uint64(head[16:])) {
+	if !c.shape(b, s, binary.LittleEndian.Uint64(head[16:])) {
 		return nil
 	}
 	return c.body(b, s)
 }
 
-// size24 checks length and number of links in the head of a block.
-func (c *checker) size24(b *block, s spec, links uint64) bool {
+// shape checks length and number of links in the head of a block.
+func (c *checker) shape(b *block, s spec, links uint64) bool {
 	n := uint64(len(s.links))
 	if !c.expect(links == n || links > n && s.more != "" && links < 1<<20, "link count", b.at+16, fmt.Sprint(n), links) {
 		return false

@@ -181,22 +181,11 @@ func (w *walker) at() int64 {
 
 // record passes one record; false at the end.
 func (w *walker) record() bool {
-	head, err := w.in.Peek(w.idSize)
-	if w.idSize == 0 {
-		_, err = w.in.Peek(1)
-	}
+	head, err := w.in.Peek(max(w.idSize, 1))
 	if err != nil {
 		return w.end(len(head), err)
 	}
-	var id uint64
-	for i, b := range head {
-		id |= uint64(b) << (8 * i)
-	}
-	g := w.groups[id]
-	if w.idSize == 0 {
-		for _, g = range w.groups {
-		}
-	}
+	g, id := w.group(head)
 	if !w.c.expect(g != nil, "record", w.at(), "the id of a channel group", id) {
 		return false
 	}
@@ -220,6 +209,21 @@ func (w *walker) record() bool {
 	g.records++
 	w.pos += int64(w.idSize) + size
 	return true
+}
+
+// group returns the group of the record that begins with head; without record
+// ids the only one.
+func (w *walker) group(head []byte) (*group, uint64) {
+	if w.idSize == 0 {
+		for _, g := range w.groups {
+			return g, 0
+		}
+	}
+	var id uint64
+	for i, b := range head[:w.idSize] {
+		id |= uint64(b) << (8 * i)
+	}
+	return w.groups[id], id
 }
 
 // end closes the walk: n bytes of a record were left.

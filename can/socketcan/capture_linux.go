@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,6 +39,7 @@ type Capture struct {
 	looked   time.Time
 	notes    []can.Event // to be delivered before frames
 	more     bool        // a channel's batch is used up and its queue may hold more
+	horizon  int64       // frames stamped later stay for the next drain
 	drained  bool        // nothing is left to deliver before the next wait
 	brought  bool        // this drain had something, or was woken for nothing
 	stopping bool        // Close was called
@@ -226,30 +229,38 @@ func (c *Capture) take(ch *channel, e *can.Event) bool {
 }
 
 // earliest returns the channel whose next message has the lowest stamp, nil
-// when all are empty. Queues are asked again only when a full batch has been
-// used up: then all that are empty, so that a busy bus does not overtake a
-// quiet one.
+// when there is none before the horizon. Queues are asked again only when a
+// batch has been used up: then all that are empty, so that a busy bus does not
+// overtake a quiet one.
 func (c *Capture) earliest() *channel {
 	for c.more && c.rounds > 0 {
 		c.receive()
 	}
 	var first *channel
 	for _, ch := range c.channels {
-		if ch.waiting() && (first == nil || ch.notes[ch.next].stamp < first.notes[first.next].stamp) {
+		if ch.waiting() && (first == nil || ch.stamp() < first.stamp()) {
 			first = ch
 		}
+	}
+	if first == nil || first.stamp() > c.horizon {
+		return nil
 	}
 	return first
 }
 
+// receive asks every channel whose batch is used up. One is asked before the
+// other: what arrives meanwhile could overtake, and lies beyond the horizon.
 func (c *Capture) receive() {
 	c.more = false
 	c.rounds--
+	now := wall()
+	c.advance(now)
 	for _, ch := range c.channels {
 		if ch.waiting() {
+			ch.full = true
 			continue
 		}
-		ch.receive(c.now)
+		ch.receive(now)
 		c.more = c.more || !ch.waiting() && ch.full
 		if ch.dead || ch.fell {
 			c.news()
@@ -257,10 +268,30 @@ func (c *Capture) receive() {
 	}
 }
 
+// advance moves the horizon to now, or to the newest message that has been
+// held back once, for the wall clock may have been set back. The last drain
+// holds nothing back.
+func (c *Capture) advance(now int64) {
+	c.horizon = now
+	if c.stopping {
+		c.horizon = math.MaxInt64
+	}
+	for _, ch := range c.channels {
+		for i := ch.next; i < ch.have; i++ {
+			c.horizon = max(c.horizon, ch.notes[i].stamp)
+		}
+	}
+}
+
+// holding reports whether a channel has a message beyond the horizon.
+func (c *Capture) holding() bool {
+	return slices.ContainsFunc(c.channels, (*channel).waiting)
+}
+
 // wait sleeps until there may be something to drain. After a drain that brought something, only Close and news of
 // links end the pause; else also frames do.
 func (c *Capture) wait() {
-	idle := !c.brought
+	idle := !c.brought && !c.holding()
 	timeout := time.Until(c.due)
 	if !idle {
 		timeout = min(timeout, c.pause)

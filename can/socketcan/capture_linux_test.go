@@ -80,6 +80,25 @@ func TestDrainAsksQuietBusesAgain(t *testing.T) {
 	}
 }
 
+// What arrives while one interface after the other is asked stays for the next
+// drain, but no longer: the wall clock may have been set back.
+func TestDrainHoldsBackWhatIsNewerThanItself(t *testing.T) {
+	out, in := loopback(t)
+	future := wall() + int64(time.Hour)
+	ch := overLoopback(in, 1)
+	c := quiet(holding(2, future), ch)
+	c.more, c.horizon = false, 10
+	buf := events(8)
+	if n := c.fill(buf); n != 0 || !c.drained || !c.holding() {
+		t.Fatalf("%d events of the future", n)
+	}
+	send(t, out, message(16, 1, 0, 0, 0))
+	c.drained, c.more = false, true
+	if n := c.fill(buf); n != 2 || buf[0].Bus != 1 || buf[1].Time != future {
+		t.Fatalf("%d events, %+v", n, buf[:n])
+	}
+}
+
 func TestLossComesBeforeItsFrameAndOnce(t *testing.T) {
 	ch := holding(1)
 	ch.drops, ch.last = 1<<32-5, 7

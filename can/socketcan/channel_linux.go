@@ -65,8 +65,9 @@ func (ch *channel) close() {
 	ch.fd, ch.full = -1, false
 }
 
-// receive fetches the next batch; the one before must be used up.
-func (ch *channel) receive(now func() int64) {
+// receive fetches the next batch; the one before must be used up. now stands in
+// for stamps: the kernel begins to stamp a moment after it was asked to.
+func (ch *channel) receive(now int64) {
 	ch.next, ch.have, ch.full = 0, 0, false
 	if ch.fd < 0 {
 		return
@@ -81,8 +82,8 @@ func (ch *channel) receive(now func() int64) {
 	}
 	for i := range n {
 		ch.notes[i] = ch.batch.control(i)
-		if ch.notes[i].stamp == 0 { // the kernel starts to stamp a moment after it was asked to
-			ch.notes[i].stamp = now()
+		if ch.notes[i].stamp == 0 {
+			ch.notes[i].stamp = now
 		}
 	}
 	ch.have, ch.full = n, n == batchSize
@@ -90,6 +91,9 @@ func (ch *channel) receive(now func() int64) {
 
 // waiting reports whether a message is there to be taken.
 func (ch *channel) waiting() bool { return ch.next < ch.have }
+
+// stamp returns the time of the next message.
+func (ch *channel) stamp() int64 { return ch.notes[ch.next].stamp }
 
 // take turns the next message into an event. It reports false when there is
 // nothing to deliver. A loss before the message comes first and leaves the

@@ -17,14 +17,17 @@
 // would wake for every frame. The kernel stamps each frame when it arrives
 // (SO_TIMESTAMPING, CLOCK_REALTIME), so the pause costs no accuracy. Stamps of
 // controllers with clocks of their own are not used: they count from an
-// arbitrary moment and drift, and one log needs one clock.
+// arbitrary moment and drift, and one log needs one clock. The kernel begins to
+// stamp a few milliseconds after the first socket asks for it; a frame before
+// that bears the time at which it was drained.
 //
 // # What it promises
 //
 //   - A frame that reached the machine is delivered, or counted as lost.
 //
-//   - Events of one bus come in the order the kernel queued them; events of
-//     one drain are merged by stamp over all buses.
+//   - Frames of one bus come in the order the kernel queued them, and frames
+//     of all buses by their stamps: one that arrives during a drain waits for
+//     the next, so that it does not overtake.
 //
 //   - Read never fails because of an interface. A kernel without SocketCAN, an
 //     interface that is not there yet, is down, or is pulled out is a state:

@@ -17,12 +17,18 @@ func TestGuestSeesAHostFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(card)
+	disk := filepath.Join(card, "disk")
+	if err := os.WriteFile(disk, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	Run(t, Guest{
+		Disk:  disk,
 		Files: map[string]string{"/seen/vmtest.go": "vmtest.go"},
 		Script: CAN + `
 			mount none /card hostfs ` + card + `
 			mkdir /card/made/in/guest
 			until 5s file /card/made
+			until 5s file /dev/ubda
 			until 5s text /seen/vmtest.go package vmtest
 			add vcan0 vcan
 			up vcan0

@@ -48,7 +48,7 @@
 //
 // The Writer holds records in memory until Sync, or until 256 KiB are full.
 // Every write ends with a mark: how many bytes of records stand before it, and
-// the CRC-32C since the mark before. What Sync returned for is kept by Repair,
+// the CRC-32C since the mark before, begun with the start of the file. What Sync returned for is kept by Repair,
 // whatever the power cut leaves behind it: Repair goes from mark to mark and
 // takes nothing behind the last right one. Where the recording had ended in
 // order before the cut, Repair only finishes the work; else it appends a gap

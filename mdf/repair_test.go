@@ -137,6 +137,36 @@ func TestRepairTakesNothingFalse(t *testing.T) {
 	}
 }
 
+// TestOldClustersOfASteadyBusAreNotOurs cuts one of two files whose frames and
+// flushes came in the same rhythm; the tail is the other's, at the same place.
+func TestOldClustersOfASteadyBusAreNotOurs(t *testing.T) {
+	steady := func(start int64) ([]byte, []int) {
+		f, h := newCard(nil), header
+		h.Start = start
+		w, err := Create(f, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sizes []int
+		for i := range int64(1000) {
+			w.Frame(&can.Event{Time: start + i*1e6})
+			if i%100 == 99 {
+				w.Sync()
+				sizes = append(sizes, len(f.data))
+			}
+		}
+		return f.data, sizes
+	}
+	old, _ := steady(start)
+	data, sizes := steady(start + 86_400e9)
+	for _, size := range sizes[:9] {
+		_, rep := repaired(t, append(slices.Clone(data[:size]), old[size:]...))
+		if rep.Dropped != int64(len(old)-size) {
+			t.Fatalf("cut at %d: only %d bytes of the other file are dropped", size, rep.Dropped)
+		}
+	}
+}
+
 func TestRepairStopsAtDamage(t *testing.T) {
 	r := random(t)
 	data, marks, records := small(t, r)

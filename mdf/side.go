@@ -106,7 +106,7 @@ func (p *Plain) walk(c *codec) {
 type mark struct {
 	time   int64
 	offset uint64 // bytes of the stream before this record
-	crc    uint32 // CRC-32C from the end of the mark before to the end of offset
+	crc    uint32 // CRC-32C of the file's start (u64) and the bytes from the end of the mark before to the end of offset
 }
 
 func (m *mark) walk(c *codec) {

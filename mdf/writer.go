@@ -151,7 +151,7 @@ func (w *Writer) write() error {
 	m := mark{time: max(w.latest, w.last), offset: uint64(w.written) + uint64(w.n)}
 	at := w.n
 	w.put(ridMark, &m)
-	sum := crc32.Checksum(w.buf[:at+1+16], castagnoli)
+	sum := crc32.Update(seed(w.start), castagnoli, w.buf[:at+1+16])
 	binary.LittleEndian.PutUint32(w.buf[at+1+16:], sum)
 	if _, err := w.f.WriteAt(w.buf[:w.n], w.o.stream+w.written); err != nil {
 		return w.fail(fmt.Errorf("write %d bytes of records at %d: %w", w.n, w.o.stream+w.written, err))

@@ -34,7 +34,8 @@
 // small RSA keys are kept and flagged; a bundle without any usable
 // certificate is an error (no_usable) that still shows what was read.
 //
-// Revocation lists must be full lists, signed by a certificate of the bundle.
+// Revocation lists must be full lists of version 2 (with `openssl ca -gencrl`
+// that takes crl_extensions), signed by a certificate of the bundle.
 // What they name fails at any depth of a server's chain. A list past its date
 // goes on denying. They judge servers, not devices.
 //

@@ -57,10 +57,12 @@ func (c *Client) Check(ctx context.Context, key string, content []byte) (Report,
 	stored, err := c.send(ctx, x, uploader.Object{Key: key, Body: bytes.NewReader(content), Size: int64(len(content)), SHA256: sha256.Sum256(content)}, false)
 	r.Took = c.o.Now().Sub(start).Milliseconds()
 	r.Stored, r.Checksum = err == nil, stored.Checksum.Value
-	c.describe(&r, x)
-	if err != nil {
-		r.refusal(x, err)
-	}
+	x.note(func() {
+		c.describe(&r, x)
+		if err != nil {
+			r.refusal(x, err)
+		}
+	})
 	return r, err
 }
 

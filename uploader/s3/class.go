@@ -67,6 +67,7 @@ var codes = map[string]uploader.Class{
 	"MethodNotAllowed": uploader.Config, "InvalidBucketName": uploader.Config,
 	"QuotaExceeded": uploader.StoreFull, "XMinioAdminBucketQuotaExceeded": uploader.StoreFull, "XMinioStorageFull": uploader.StoreFull,
 	"InvalidAccessKeyId": uploader.Credentials, "XAdminUserNotFound": uploader.Credentials,
+	"InvalidToken": uploader.Credentials, "ExpiredToken": uploader.Credentials,
 	"SignatureDoesNotMatch": uploader.Credentials,
 }
 

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -193,6 +194,23 @@ func serve(l net.Listener, with func(net.Conn)) {
 			defer c.Close()
 			with(c)
 		}()
+	}
+}
+
+// An untrusted server is asked once: minio-go alone would come back ten times.
+func TestAnUntrustedServerIsAskedOnce(t *testing.T) {
+	p, other := newPKI(t), newPKI(t)
+	var connections atomic.Int32
+	l := tlsListener(t, &tls.Config{Certificates: []tls.Certificate{p.server}})
+	go serve(l, func(c net.Conn) {
+		connections.Add(1)
+		c.(*tls.Conn).Handshake()
+	})
+	w := world{url: "https://" + l.Addr().String(), mode: "medium", bundle: other.bundle}
+	_, err := w.client(t).Create(t.Context(), object(key, random(10)))
+	wantClass(t, err, uploader.Trust)
+	if n := connections.Load(); n != 1 {
+		t.Errorf("%d connections", n)
 	}
 }
 

@@ -17,8 +17,8 @@ import (
 
 const (
 	handshakeTime  = 10 * time.Second // name, connection and TLS together
-	continueTime   = time.Second
-	answerLimit    = 1 << 20 // bytes of an error or a list
+	continueTime   = time.Second      // a store that knows no Expect costs so much per large body
+	answerLimit    = 1 << 20          // bytes of an error or a list
 	headerLimit    = 64 << 10
 	continueLength = 1 << 20 // bodies from here on ask before they are sent
 )

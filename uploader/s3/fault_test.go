@@ -283,24 +283,6 @@ func (s slowly) Read(p []byte) (int, error) {
 	return io.ReadAtLeast(s.Reader, p[:min(len(p), 10_000)], 1)
 }
 
-// An early answer leaves the transport reading a body that minio-go closes:
-// its reader then breaks with a nil pointer unless the two are kept apart.
-func TestAnEarlyAnswerDoesNotEndTheProcess(t *testing.T) {
-	l := tlsListener(t, nil)
-	go serve(l, func(c net.Conn) {
-		if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
-			return
-		}
-		io.WriteString(c, "HTTP/1.1 307 Temporary Redirect\r\nLocation: /x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-		io.Copy(io.Discard, c)
-	})
-	c := world{url: "http://" + l.Addr().String(), mode: "low"}.client(t)
-	for range 30 {
-		_, err := c.Create(t.Context(), object(key, random(900_000)))
-		wantClass(t, err, uploader.Config)
-	}
-}
-
 func TestCookiesAreNotKept(t *testing.T) {
 	w := fake(t, "low")
 	seen := make(chan string, 4)

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"canseal/can"
 	"canseal/internal/clock"
 )
 
@@ -18,10 +19,16 @@ func TestABoxOf1970RecordsFromTheFirstFrame(t *testing.T) {
 		r := newRig(t, newCard())
 		r.clocks.set(from1970, false)
 		r.start().run(5, 10)
+		now := r.clocks.read().Wall
+		r.feed.events <- []can.Event{{Kind: can.KindLost, From: now - 1000, Time: now, Reason: can.LostSocket}}
+		synctest.Wait()
 		r.clocks.set(now2026, true)
 		r.run(5, 10)
 		r.stop()
 		c := inventory(t, r.card)
+		if len(c.gaps) != 1 || c.gaps[0].To-c.gaps[0].From != 1000 {
+			t.Errorf("found gaps %+v, wanted one of 1000 ns", c.gaps)
+		}
 		if recorded, _ := account(t, len(r.sent), c); recorded != 200 {
 			t.Errorf("recorded %d frames, wanted all 200", recorded)
 		}

@@ -38,7 +38,10 @@ func shortRun(t *testing.T, f *memfs.FS) (sent, promised int, err error) {
 			r.send(70, uint8(i%2+1))
 			if i == 2 {
 				now := r.clocks.read().Wall
-				r.feed.events <- []can.Event{{Kind: can.KindLost, Bus: 1, From: now, Time: now, Lost: lostInShortRun, Reason: can.LostSocket}}
+				r.feed.events <- []can.Event{
+					{Kind: can.KindLost, Bus: 1, From: now, Time: now, Lost: lostInShortRun, Reason: can.LostSocket},
+					{Kind: can.KindState, Bus: 1, Time: now, State: can.BusOff},
+				}
 			}
 			time.Sleep(1010 * time.Millisecond)
 			synctest.Wait()
@@ -208,7 +211,11 @@ func TestAnyFailingOperationIsToldAndRecordingGoesOn(t *testing.T) {
 				if rec := recovered(t, f); len(rec.Problems) > 0 {
 					t.Errorf("recovery: %+v", rec)
 				}
-				account(t, sent+lostInShortRun, inventory(t, f))
+				c := inventory(t, f)
+				account(t, sent+lostInShortRun, c)
+				if !slices.Contains(stateList(c.states), can.BusOff) {
+					t.Errorf("found states %v, wanted bus-off among them", stateList(c.states))
+				}
 			})
 		})
 	}

@@ -3,6 +3,7 @@ package logger
 import (
 	"slices"
 
+	"canseal/can"
 	"canseal/segment"
 )
 
@@ -14,6 +15,9 @@ func (r *recorder) attach() (Recovery, error) {
 	rec, listing, err := r.keep.recover()
 	if err != nil {
 		return rec, err
+	}
+	if rec.Cut > 0 {
+		r.counts.lose(0, can.LostCut, uint64(rec.Cut), true)
 	}
 	for _, p := range rec.Problems {
 		r.o.Log.Warn("recovery", "problem", p)

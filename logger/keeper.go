@@ -2,16 +2,12 @@ package logger
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"sync"
 	"time"
 
-	"canseal/can"
 	"canseal/internal/durable"
-	"canseal/mdf"
 	"canseal/segment"
 )
 
@@ -44,7 +40,6 @@ type keeperView struct {
 	Segments     SegmentStatus
 	Seal         SealStatus
 	PlainDeleted int
-	Deleted      uint64 // frames
 }
 
 // job is a segment of this run that needs its seal line.
@@ -154,128 +149,6 @@ func (k *keeper) held(n segment.Name) bool {
 	return slices.ContainsFunc(k.jobs, func(j *job) bool { return j.name == n })
 }
 
-func (k *keeper) do(j *job) error {
-	if j.mend {
-		if err := k.mend(j); err != nil || j.empty {
-			return err
-		}
-	}
-	if j.pause > 0 { // an earlier try may have written the line
-		if done, err := k.sealed(j.name); done || err != nil {
-			return err
-		}
-	}
-	if j.mend {
-		line, err := examine(k.card.FS, k.card.Path(j.name, segment.Sealed))
-		if err != nil {
-			return err
-		}
-		return k.seal(j.name, line)
-	}
-	f, err := k.card.FS.Open(k.card.Path(j.name, segment.Sealed))
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	line := j.line
-	if line.SHA256, line.Size, err = hashFile(f); err != nil {
-		return fmt.Errorf("hash segment %s: %w", j.name, err)
-	}
-	return k.seal(j.name, line)
-}
-
-// mend finishes a segment that an error ended. What lies behind the last sync is
-// counted as lost already, so it is cut off.
-func (k *keeper) mend(j *job) error {
-	part := k.card.Path(j.name, segment.Part)
-	if j.empty {
-		if err := k.card.FS.Remove(part); err != nil {
-			return err
-		}
-		return k.card.FS.SyncDir(k.card.Folder(j.name.Session))
-	}
-	if s, err := k.card.Load(j.name); err != nil || s.Sealed() {
-		return err
-	}
-	if err := repairFile(k.card.FS, part, j.keep); err != nil {
-		return err
-	}
-	return k.card.Seal(j.name, segment.Part)
-}
-
-// repairFile cuts a file to keep bytes (0: not) and repairs it.
-func repairFile(fsys durable.FS, name string, keep int64) error {
-	f, err := fsys.Edit(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if size, err := f.Size(); err != nil {
-		return err
-	} else if keep > 0 && size > keep {
-		if err := f.Truncate(keep); err != nil {
-			return err
-		}
-	}
-	report, err := mdf.Repair(f)
-	if err == nil && report.Empty {
-		err = fmt.Errorf("repair %s: the header is incomplete", name)
-	}
-	return err
-}
-
-// seal makes the line of a sealed segment and continues the chain.
-func (k *keeper) seal(n segment.Name, line segment.SealLine) error {
-	line.Prev, line.Dropped = k.chain.Head, k.chain.Dropped
-	if err := k.card.AppendSeal(n.Session, line); err != nil {
-		return err
-	}
-	k.advance(line.Hash())
-	k.tell.tell("segment", "sealed", 0, detail{"session": n.Session, "split": n.Split, "frames": line.Frames, "end": line.End})
-	return nil
-}
-
-// advance writes the new end of the chain down. A state folder that takes
-// nothing is no reason to stop: the line on the card leads on at the next start.
-func (k *keeper) advance(head string) {
-	k.chain.Head = head
-	k.chain.Lines++
-	k.saveChain()
-	k.publish(func(v *keeperView) { v.Seal = k.sealStatus() })
-}
-
-func (k *keeper) saveChain() {
-	if err := k.chain.save(k.o.State); err != nil {
-		k.o.Log.Warn("end of the seal chain not kept", "error", err)
-	}
-}
-
-func (k *keeper) sealStatus() SealStatus {
-	return SealStatus{Head: k.chain.Head, Lines: k.chain.Lines, Dropped: k.chain.Dropped}
-}
-
-// sealed tells whether seal.log has the line of a segment, after cutting what an
-// interrupted write left.
-func (k *keeper) sealed(n segment.Name) (bool, error) {
-	log, err := k.card.ReadSeals(n.Session)
-	if err != nil {
-		return false, err
-	}
-	if err := k.card.CutSeals(n.Session, log); err != nil {
-		return false, err
-	}
-	for _, line := range log.Lines {
-		if line.Split != n.Split {
-			continue
-		}
-		if line.Prev == k.chain.Head {
-			k.advance(line.Hash())
-		}
-		return true, nil
-	}
-	return false, nil
-}
-
 func (k *keeper) publish(change func(*keeperView)) {
 	k.mu.Lock()
 	change(&k.shared)
@@ -294,111 +167,4 @@ func (k *keeper) takeDeleted(into *losses) {
 	defer k.mu.Unlock()
 	into.Merge(&k.deleted)
 	k.deleted.Clear()
-}
-
-// survey counts what is on the card.
-func (k *keeper) survey() {
-	listing, err := k.card.Scan()
-	if err != nil {
-		return
-	}
-	k.surveyed, k.stale = time.Now(), false
-	s := SegmentStatus{Foreign: listing.Foreign}
-	for _, seg := range listing.Segments {
-		if seg.Open() {
-			continue
-		}
-		s.count(seg)
-		if s.Oldest == "" && seg.Sealed() && !seg.Sent() {
-			s.Oldest = k.started(seg.Name)
-		}
-	}
-	k.publish(func(v *keeperView) { v.Segments = s })
-}
-
-func (s *SegmentStatus) count(seg segment.Segment) {
-	if seg.Pinned() {
-		s.Pinned++
-	}
-	switch {
-	case !seg.Sealed():
-		s.Raw++
-	case !seg.Sent():
-		s.Unsent++
-		s.UnsentBytes += seg.Size
-	case seg.Receipt.Proved == segment.ProvedTLS:
-		s.SentTLS++
-	default:
-		s.SentPlain++
-	}
-}
-
-func (k *keeper) started(n segment.Name) string {
-	if line, ok := k.lineOf(n); ok {
-		return line.Start.Format(time.RFC3339)
-	}
-	return ""
-}
-
-// lineOf finds the seal line of a segment.
-func (k *keeper) lineOf(n segment.Name) (segment.SealLine, bool) {
-	log, err := k.card.ReadSeals(n.Session)
-	if err != nil {
-		return segment.SealLine{}, false
-	}
-	for _, line := range slices.Backward(log.Lines) {
-		if line.Split == n.Split {
-			return line, true
-		}
-	}
-	return segment.SealLine{}, false
-}
-
-// missing is the loss that the deletion of an unsent segment is: its frames, and
-// those whose gaps it held.
-func missing(line segment.SealLine, known bool) (loss, bool) {
-	if !known {
-		return loss{Times: 1}, true
-	}
-	if line.Frames+line.Lost == 0 {
-		return loss{}, false
-	}
-	l := loss{From: line.Start.UnixNano(), To: line.Start.UnixNano(), Count: line.Frames + line.Lost, Times: 1}
-	if line.Frames > 0 {
-		l.From, l.To = line.First.UnixNano(), line.Last.UnixNano()
-	}
-	return l, true
-}
-
-func (k *keeper) lose(d deletion, l loss, any bool, line segment.SealLine) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if any {
-		k.deleted.Add(0, can.LostDeleted, l)
-	}
-	k.shared.Deleted += max(line.Frames, 1)
-}
-
-// anySent tells whether anything of a session is in the bucket already.
-func (k *keeper) anySent(session uint32) (bool, error) {
-	listing, err := k.card.Scan()
-	return slices.ContainsFunc(listing.Segments, func(s segment.Segment) bool {
-		return s.Session == session && s.Sent()
-	}), err
-}
-
-// renumber gives a session's folder another number.
-func (k *keeper) renumber(from, to uint32) error {
-	folder := k.card.Folder(to)
-	if err := k.card.FS.Rename(k.card.Folder(from), folder); err != nil {
-		return fmt.Errorf("renumber session %08d: %w", from, err)
-	}
-	k.mu.Lock()
-	for _, j := range k.jobs {
-		if j.name.Session == from {
-			j.name.Session = to
-		}
-	}
-	k.mu.Unlock()
-	return k.card.FS.SyncDir(path.Dir(folder))
 }

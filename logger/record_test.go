@@ -129,6 +129,9 @@ func TestAtMostAFlushIntervalIsInMemory(t *testing.T) {
 		left := r.card.Crash(0)
 		r.stop()
 		again := newRig(t, left).start()
+		if lost := again.logger.Status().Log; lost.Lost.Cut != 1 || !lost.LostAtLeast {
+			t.Errorf("found %+v, wanted one cut", lost.Lost)
+		}
 		again.stop()
 		c := inventory(t, left)
 		if len(c.frames) != 50 || c.lines[0].End != "cut" || !c.lines[0].Late {
@@ -241,6 +244,25 @@ func (f slowFile) Sync() error {
 		<-f.disk.stall
 	}
 	return f.File.Sync()
+}
+
+func TestASecondWithoutDiskLosesNothingOfAFullBus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard())
+		r.o.Queue = 0
+		disk := &slowDisk{FS: r.card, stall: make(chan struct{}), at: 3}
+		r.o.Card = disk
+		r.start()
+		time.AfterFunc(3*time.Second, func() { close(disk.stall) }) // it begins at 2 s
+		for range 400 {
+			r.send(213, 1) // 21,300 frames/s
+			time.Sleep(10 * time.Millisecond)
+		}
+		r.stop()
+		if recorded, _ := account(t, len(r.sent), inventory(t, r.card)); recorded != len(r.sent) {
+			t.Errorf("recorded %d of %d", recorded, len(r.sent))
+		}
+	})
 }
 
 func TestAPatientSourceWaitsAndLosesNothing(t *testing.T) {

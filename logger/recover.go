@@ -12,6 +12,7 @@ import (
 // Recovery tells what was found when a card was opened, and done about it.
 type Recovery struct {
 	Repaired int            // segments that were open, and are sealed now
+	Cut      int            // of these, how many a power cut had ended
 	Late     int            // seal lines made late
 	Removed  int            // segments of which nothing but an empty or unused name was left
 	Damaged  []segment.Name // segments that cannot be repaired or read: left as they are
@@ -134,6 +135,9 @@ func (k *keeper) repair(n segment.Name, suffix segment.Suffix, rec *Recovery) er
 		return err
 	}
 	rec.Repaired++
+	if report.Cut {
+		rec.Cut++
+	}
 	k.o.Log.Warn("segment recovered", "segment", n.String(), "cut", report.Cut, "dropped_bytes", report.Dropped)
 	k.tell.tell("segment", "recovered", 0, detail{"session": n.Session, "split": n.Split, "dropped_bytes": report.Dropped})
 	return nil

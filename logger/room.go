@@ -1,6 +1,9 @@
 package logger
 
-import "canseal/segment"
+import (
+	"canseal/can"
+	"canseal/segment"
+)
 
 // retain deletes when the free space has fallen below the reserve, and tells the
 // recorder to stop when there is nothing to delete.
@@ -62,10 +65,14 @@ func (k *keeper) delete(d deletion) error {
 	return nil
 }
 
+// report tells of a deletion, and hands a loss to the recorder.
 func (k *keeper) report(d deletion, line segment.SealLine, known bool) {
 	if d.Row.loses() {
-		l, any := missing(line, known)
-		k.lose(d, l, any, line)
+		if l, any := missing(line, known); any {
+			k.mu.Lock()
+			k.deleted.Add(0, can.LostDeleted, l)
+			k.mu.Unlock()
+		}
 	}
 	k.publish(func(v *keeperView) {
 		v.Seal = k.sealStatus()
@@ -78,4 +85,20 @@ func (k *keeper) report(d deletion, line segment.SealLine, known bool) {
 		k.tell.tell("retention", "deleted "+d.Row.String(), 0,
 			detail{"session": d.Session, "split": d.Split, "frames": line.Frames})
 	}
+}
+
+// missing is the loss that the deletion of an unsent segment is: its frames, and
+// those whose gaps it held.
+func missing(line segment.SealLine, known bool) (loss, bool) {
+	if !known {
+		return loss{Times: 1}, true
+	}
+	if line.Frames+line.Lost == 0 {
+		return loss{}, false
+	}
+	l := loss{From: line.Start.UnixNano(), To: line.Start.UnixNano(), Count: line.Frames + line.Lost, Times: 1}
+	if line.Frames > 0 {
+		l.From, l.To = line.First.UnixNano(), line.Last.UnixNano()
+	}
+	return l, true
 }

@@ -83,7 +83,9 @@ func (r *recorder) renumber(bucket uint32) (session uint32, busy bool, err error
 		r.o.BucketSession = max(r.o.BucketSession, bucket)
 		return 0, false, nil
 	}
-	if bucket < r.session || bucket-r.session > bucketLead || bucket >= lastSession {
+	// Later answers may name what this run has put there itself.
+	if r.named || bucket < r.session || bucket-r.session > bucketLead || bucket >= lastSession {
+		r.named = r.named || bucket > 0
 		return r.session, false, nil
 	}
 	select {
@@ -94,6 +96,7 @@ func (r *recorder) renumber(bucket uint32) (session uint32, busy bool, err error
 	}
 	if r.attached {
 		if sent, err := r.keep.anySent(r.session); err != nil || sent {
+			r.named = sent
 			return r.session, false, err
 		}
 	}
@@ -106,7 +109,7 @@ func (r *recorder) renumber(bucket uint32) (session uint32, busy bool, err error
 		}
 	}
 	r.tell.tell("segment", "session renumbered", 0, detail{"from": r.session, "to": bucket + 1})
-	r.session = bucket + 1
+	r.session, r.named = bucket+1, true
 	if r.seg != nil {
 		r.seg.name.Session = r.session
 	}

@@ -108,7 +108,8 @@ func (l *Logger) Rotate(ctx context.Context, final bool) (segment.Name, error) {
 // verified connection. If that is not below ours, not more than 100,000 above,
 // and nothing of this session was sent yet, the session gets a number above it:
 // state/session first, then the folder by one rename; files and seal lines keep
-// the old number. It returns the number in force. Nothing may be uploading
+// the old number. It returns the number in force. Only the first word of a run
+// counts, 0 is none: later ones may name this very run. Nothing may be uploading
 // meanwhile.
 func (l *Logger) Renumber(ctx context.Context, bucket uint32) (session uint32, err error) {
 	for {

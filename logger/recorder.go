@@ -22,6 +22,7 @@ type recorder struct {
 	asked chan func(*recorder)
 
 	session  uint32 // 0: no card was seen yet
+	named    bool   // the bucket has had its word
 	split    uint32 // last one used
 	attached bool   // this card is in order, and its sessions are known
 	untidy   bool   // but something of it resisted recovery
@@ -50,7 +51,7 @@ func newRecorder(l *Logger) *recorder {
 
 // follow goes on where another recorder has ended.
 func (r *recorder) follow(before *recorder) {
-	r.session, r.split, r.attached = before.session, before.split, before.attached
+	r.session, r.split, r.attached, r.named = before.session, before.split, before.attached, before.named
 	r.pending, r.notes, r.counts = before.pending, before.notes, before.counts
 	r.card, r.states = before.card, before.states
 	now := r.o.Clock.Now().Time

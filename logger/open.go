@@ -160,6 +160,7 @@ func (r *recorder) sync() {
 	}
 	r.seg.safe()
 	r.notes.durable()
+	r.o.Synced(r.seg.name, r.seg.w.Stats().Frames)
 }
 
 // seal finishes the open segment, if there is one, and hands it to the keeper;

@@ -48,6 +48,10 @@ type Options struct {
 	Links func() []Link
 	// Sealed is called when a segment is ready for upload. It must not block.
 	Sealed func()
+	// Synced is told after each sync how many frames of a segment are durable by
+	// then: a promise that a test of power cuts can hold the recorder to. The
+	// recorder waits for it. nil: nobody is told.
+	Synced func(n segment.Name, frames uint64)
 	// Event takes a line for events.jsonl. It is called from a goroutine of its
 	// own and may block; when 256 lines wait, further ones are counted and left out.
 	Event func(kind, what string, bus uint8, detail map[string]any)
@@ -109,6 +113,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Sealed == nil {
 		o.Sealed = func() {}
+	}
+	if o.Synced == nil {
+		o.Synced = func(segment.Name, uint64) {}
 	}
 	if o.Event == nil {
 		o.Event = func(string, string, uint8, map[string]any) {}

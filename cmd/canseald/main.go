@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"canseal/cmd/internal/appliance"
+	"canseal/segment"
 )
 
 func main() {
@@ -76,6 +77,9 @@ SIGTERM seals the running segment, offers it for upload and ends; a second one s
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var level slog.LevelVar
 			o.Log, o.Level = appliance.NewLog(stderr, &level), &level
+			if os.Getenv(promisesVariable) == "1" {
+				o.Synced = promiseOn(cmd.OutOrStdout())
+			}
 			return appliance.Run(cmd.Context(), grace, o)
 		},
 	}
@@ -84,4 +88,16 @@ SIGTERM seals the running segment, offers it for upload and ends; a second one s
 	cmd.Flags().StringVar(&o.ConfigFile, "config", "", "configuration file (default ROOT/config.yaml)")
 	cmd.Flags().StringVar(&o.StateDir, "state", "", "folder of secrets and counters (default $STATE_DIRECTORY, else ROOT/state)")
 	return cmd
+}
+
+// promisesVariable, set to 1, makes canseald print each of its promises. Tests
+// that cut the power hold it to them; it is no part of the program's interface.
+const promisesVariable = "CANSEAL_PROMISES"
+
+// promiseOn prints "PROMISE SESSION SPLIT FRAMES" after each sync: so many
+// frames of this segment survive whatever happens from now on.
+func promiseOn(w io.Writer) func(segment.Name, uint64) {
+	return func(n segment.Name, frames uint64) {
+		fmt.Fprintf(w, "PROMISE %d %d %d\n", n.Session, n.Split, frames)
+	}
 }

@@ -37,6 +37,9 @@ type Options struct {
 	// Patient makes recording wait for the card instead of counting a loss: for
 	// a Source that can wait.
 	Patient bool
+	// Synced is told how many frames of a segment are durable, after each sync;
+	// nil: nobody is.
+	Synced func(n segment.Name, frames uint64)
 	// Machine is where /proc and /sys are looked for, "/".
 	Machine string
 }

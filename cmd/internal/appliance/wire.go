@@ -66,6 +66,7 @@ func (a *Appliance) loggerOptions() logger.Options {
 		CheckCard:      logger.WatchCard(a.o.Root, a.state),
 		Links:          a.buses.Links,
 		Sealed:         a.poke,
+		Synced:         a.o.Synced,
 		Event:          a.journal.Add,
 		Log:            a.log,
 	}

@@ -23,7 +23,7 @@ func (r *recorder) attach() (Recovery, error) {
 		r.o.Log.Warn("recovery", "problem", p)
 	}
 	if rec.Repaired+rec.Late > 0 {
-		r.keep.stale = true
+		r.keep.stale.Store(true)
 		r.o.Sealed()
 	}
 	r.keep.retain()

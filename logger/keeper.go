@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"canseal/internal/durable"
@@ -22,9 +23,9 @@ type keeper struct {
 	busy chan struct{} // 1 token
 	wake chan struct{}
 
-	chain    chain     // under busy
-	surveyed time.Time // under busy
-	stale    bool      // under busy: the survey
+	chain    chain       // under busy
+	surveyed time.Time   // under busy
+	stale    atomic.Bool // the survey: something has changed since
 
 	mu      sync.Mutex
 	jobs    []*job
@@ -99,7 +100,7 @@ func (k *keeper) round(last bool) {
 	}
 	k.work(last)
 	k.retain()
-	if age := time.Since(k.surveyed); age >= time.Minute || k.stale && age >= 2*time.Second || last {
+	if age := time.Since(k.surveyed); age >= time.Minute || k.stale.Load() && age >= 2*time.Second || last {
 		k.survey()
 	}
 }
@@ -113,7 +114,7 @@ func (k *keeper) work(all bool) {
 		err := k.do(j)
 		if err == nil {
 			k.finish(j)
-			k.stale = true
+			k.stale.Store(true)
 			k.o.Sealed()
 			continue
 		}

@@ -60,7 +60,7 @@ func (k *keeper) delete(d deletion) error {
 	if err := k.card.Remove(d.Name); err != nil {
 		return err
 	}
-	k.stale = true
+	k.stale.Store(true)
 	k.report(d, line, known)
 	return nil
 }

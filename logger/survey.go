@@ -9,11 +9,12 @@ import (
 
 // survey counts what is on the card.
 func (k *keeper) survey() {
+	k.stale.Store(false)
 	listing, err := k.card.Scan()
 	if err != nil {
 		return
 	}
-	k.surveyed, k.stale = time.Now(), false
+	k.surveyed = time.Now()
 	s := SegmentStatus{Foreign: listing.Foreign}
 	for _, seg := range listing.Segments {
 		if seg.Open() {

@@ -31,6 +31,8 @@ type Options struct {
 	Clock      interface{ Now() clock.Stamp } // for receipts and class clock; nil: the system's, unsynchronised
 	Random     func() float64                 // in [0, 1), spreads pauses; default math/rand
 	Log        *slog.Logger                   // nil: silent
+	// Confirmed is called after each receipt; it must not block. May be nil.
+	Confirmed func()
 	// Event is told of changes of state, in the words of events.jsonl; may be
 	// nil.
 	Event func(kind, what string, bus uint8, detail map[string]any)
@@ -73,6 +75,9 @@ func New(o Options) *Uploader {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Confirmed == nil {
+		o.Confirmed = func() {}
 	}
 	if o.Event == nil {
 		o.Event = func(string, string, uint8, map[string]any) {}

@@ -103,6 +103,7 @@ func (u *Uploader) arrived(i int, r segment.Receipt) {
 		u.owed[it.Name] = r
 		u.o.Log.Error("receipt not written", "segment", it.Name, "error", err)
 	}
+	u.o.Confirmed()
 	u.o.Log.Info("segment confirmed", "segment", it.Name, "bytes", r.Size, "by", r.By)
 	u.queue = slices.Delete(u.queue, i, i+1)
 	u.resume(true)

@@ -224,6 +224,7 @@ func (a *Appliance) Rotate(ctx context.Context, final bool) (segment.Name, error
 // Keep pins or unpins a segment.
 func (a *Appliance) Keep(n segment.Name, keep bool) error {
 	card := segment.Card{FS: a.card, Device: a.device}
+	defer a.logger.CardChanged()
 	if keep {
 		return card.Pin(n)
 	}

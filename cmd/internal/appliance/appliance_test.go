@@ -207,7 +207,7 @@ func TestTheSecretIsNowhereButInTheStateFolder(t *testing.T) {
 	if _, err := b.Rotate(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
-	b.await(t, "a segment sent", func(f Facts) bool { return f.Upload.Sent.Segments > 0 })
+	b.await(t, "a segment sent, and counted as sent", func(f Facts) bool { return f.Upload.Sent.Segments > 0 && f.Log.Segments.SentPlain > 0 })
 	b.stop()
 	for _, key := range store.Keys(testBucket, "") {
 		if bytes.Contains(stored(t, store, key), []byte(testSecret)) {

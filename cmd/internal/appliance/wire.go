@@ -114,8 +114,9 @@ func (a *Appliance) uploaderOptions() uploader.Options {
 		Store: a.store, Card: segment.Card{FS: a.card, Device: a.device},
 		Mode: string(u.Mode), Endpoint: u.Endpoint, Bucket: u.Bucket, Prefix: u.Prefix, Proved: proofOf(u.Mode),
 		Heartbeat: u.Heartbeat, DeviceJSON: a.StatusJSON, EventsJSON: a.journal.Changed, Clock: a.clock,
-		Meta: map[string]string{"hw": hardwareVersion, "fw": paddedVersion(Version)},
-		Log:  a.log, Event: a.journal.Add,
+		Meta:      map[string]string{"hw": hardwareVersion, "fw": paddedVersion(Version)},
+		Confirmed: a.logger.CardChanged,
+		Log:       a.log, Event: a.journal.Add,
 	}
 }
 

@@ -14,7 +14,8 @@ type counts struct {
 	lost    [reasons]uint64
 	atLeast bool
 	frames  uint64
-	last    int64 // time of the last frame, ns
+	leftOut LeftOut
+	last    int64 // time of the last frame that came, ns
 	sealed  int64 // bytes of segments that were ended
 }
 
@@ -25,8 +26,8 @@ type busCounts struct {
 	last int64
 }
 
-// frame counts a frame and tells whether it is to be recorded.
-func (c *counts) frame(e *can.Event, leaveOutErrors bool) bool {
+// see counts what comes, and tells whether it goes on to the gates.
+func (c *counts) see(e *can.Event, leaveOutErrors bool) bool {
 	b := &c.bus[e.Bus%buses]
 	if e.Frame.Flags&can.Error != 0 {
 		b.errors++
@@ -35,6 +36,26 @@ func (c *counts) frame(e *can.Event, leaveOutErrors bool) bool {
 			return false
 		}
 	}
+	b.last, c.last = e.Time, e.Time
+	return true
+}
+
+// leave counts frames that the configuration leaves out.
+func (c *counts) leave(bus uint8, by fate, n int) {
+	c.bus[bus%buses].leftOut += uint64(n)
+	switch by {
+	case filtered:
+		c.leftOut.Filter += uint64(n)
+	case thinned:
+		c.leftOut.Prescaler += uint64(n)
+	case paused:
+		c.leftOut.Control += uint64(n)
+	}
+}
+
+// frame counts a frame that is recorded, or lost on the way to the card.
+func (c *counts) frame(e *can.Event) {
+	b := &c.bus[e.Bus%buses]
 	switch e.Dir {
 	case can.Tx:
 		b.sent++
@@ -42,10 +63,7 @@ func (c *counts) frame(e *can.Event, leaveOutErrors bool) bool {
 		b.otherTx++
 	}
 	b.frames++
-	b.last = e.Time
 	c.frames++
-	c.last = e.Time
-	return true
 }
 
 func (c *counts) lose(bus uint8, reason can.Reason, n uint64, atLeast bool) {
@@ -127,9 +145,17 @@ type snapshot struct {
 	counts         counts
 	session, split uint32
 	state          string
+	paused         [buses]bool
 	openBytes      int64
 	card           can.State
 	since          time.Time
+}
+
+func stateText(paused bool) string {
+	if paused {
+		return "paused"
+	}
+	return "recording"
 }
 
 // publish shows the present state to Status.
@@ -138,8 +164,9 @@ func (r *recorder) publish() {
 	if r.seg != nil {
 		s.openBytes = r.seg.w.Size()
 	}
-	if r.seg != nil || r.idle {
-		s.state = "recording"
+	var all bool
+	if s.paused, all = r.gates.paused(r.o.Buses); r.seg != nil || r.idle {
+		s.state = stateText(all)
 	}
 	r.l.mu.Lock()
 	s.since = r.l.snap.since

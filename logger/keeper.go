@@ -39,6 +39,7 @@ type keeperView struct {
 	Space        durable.Space
 	Reserve      int64
 	Segments     SegmentStatus
+	PinnedBytes  int64
 	Seal         SealStatus
 	PlainDeleted int
 }

@@ -32,6 +32,7 @@ type open struct {
 	until    int64 // time of the split by the grid, ns; -1: none
 	anchored int64 // Boot of the last anchor, ns
 	clock    int   // the worst of clockStates
+	pinned   bool
 
 	head   int64 // bytes of the header
 	synced int64 // bytes that are durable
@@ -73,7 +74,10 @@ func (r *recorder) open() {
 		r.halted = false
 		r.note(mdf.State{State: can.RecordingStarted})
 	}
-	r.anchor(r.o.Clock.Now(), false)
+	now := r.o.Clock.Now()
+	r.anchor(now, false)
+	r.repeatPauses(now.Time)
+	r.pin()
 	r.writeLosses()
 	r.writeNotes()
 }

@@ -62,7 +62,9 @@ type Options struct {
 type Bus struct {
 	Number    uint8 // 1-8
 	Interface string
-	Role      string // of CANcrypt: off, judge, member
+	Role      string   // of CANcrypt: off, judge, member
+	Filter    []Filter // nil: everything is recorded
+	Control   *Control // nil: recording never pauses
 }
 
 // Link is what is known of a bus's interface.

@@ -40,12 +40,16 @@ type recorder struct {
 	counts  counts
 	card    can.State
 	states  stateBoard
+
+	gates    gates
+	late     can.Event // room for a frame of a pre-trigger
+	pinsFull bool      // no pin by trigger: half of the card is pinned
 }
 
 func newRecorder(l *Logger) *recorder {
 	return &recorder{
 		o: &l.o, l: l, keep: l.keep, tell: l.tell, queue: newQueue(l.o.Queue), asked: make(chan func(*recorder)),
-		offset: l.o.Clock.Offset(), card: can.CardOK,
+		offset: l.o.Clock.Offset(), card: can.CardOK, gates: newGates(l.o.Buses),
 	}
 }
 
@@ -95,6 +99,7 @@ func (r *recorder) end() {
 	if r.seg == nil && (r.pending.any || !r.idle) {
 		r.open()
 	}
+	r.endPauses(r.o.Clock.Now().Time)
 	r.note(mdf.State{State: can.RecordingStopped})
 	r.seal()
 	if r.pending.any {
@@ -135,11 +140,19 @@ func (r *recorder) consume(events []can.Event) {
 	}
 }
 
-// frame records one frame. It allocates nothing and logs nothing.
+// frame records one frame, unless it is to be left out. It allocates nothing
+// and logs nothing. Error messages pass every gate.
 func (r *recorder) frame(e *can.Event) {
-	if !r.counts.frame(e, r.o.LeaveOutErrors) {
+	if !r.counts.see(e, r.o.LeaveOutErrors) {
 		return
 	}
+	if e.Frame.Flags&can.Error != 0 || r.admit(e) {
+		r.record(e)
+	}
+}
+
+func (r *recorder) record(e *can.Event) {
+	r.counts.frame(e)
 	if s := r.seg; s != nil && (s.until > 0 && e.Time >= s.until || s.w.Size() >= r.o.SplitSize) {
 		r.cross(e.Time)
 	}
@@ -260,7 +273,16 @@ func (r *recorder) tick() {
 	case r.seg != nil:
 		r.inspect()
 	}
+	r.limitPauses(r.reached())
 	r.states.tell(r.tell)
+}
+
+// reached is the time up to which everything is recorded.
+func (r *recorder) reached() int64 {
+	if r.queue.empty() {
+		return r.o.Clock.Now().Time
+	}
+	return r.counts.last
 }
 
 // inspect looks after the open segment.

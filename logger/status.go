@@ -132,7 +132,7 @@ func logStatus(s *snapshot, v *keeperView) LogStatus {
 	written := c.sealed + s.openBytes
 	return LogStatus{
 		Session: s.session, Split: s.split, State: s.state, Frames: c.frames - c.lost[can.LostWrite], Bytes: written, OpenBytes: s.openBytes,
-		Lost: lostOf(&c.lost), LostAtLeast: c.atLeast, Segments: v.Segments, Seal: v.Seal,
+		Lost: lostOf(&c.lost), LostAtLeast: c.atLeast, LeftOut: c.leftOut, Segments: v.Segments, Seal: v.Seal,
 		Card: CardStatus{
 			State: s.card.String(), Total: v.Space.Total, Free: v.Space.Free, Reserve: v.Reserve, Written: written,
 			FullIn: fullIn(v.Space.Free-v.Reserve, written, time.Since(s.since)),
@@ -158,6 +158,9 @@ func (l *Logger) busStatus(s *snapshot) []BusStatus {
 	for _, bus := range l.o.Buses {
 		b := statusOf(&s.counts.bus[bus.Number%buses], links[bus.Number])
 		b.Number, b.Interface, b.Role, b.Recording = bus.Number, bus.Interface, bus.Role, s.state
+		if s.state != "stopped" {
+			b.Recording = stateText(s.paused[bus.Number%buses])
+		}
 		list = append(list, b)
 	}
 	return list

@@ -16,16 +16,20 @@ func (k *keeper) survey() {
 	}
 	k.surveyed = time.Now()
 	s := SegmentStatus{Foreign: listing.Foreign}
+	pinned := int64(0)
 	for _, seg := range listing.Segments {
 		if seg.Open() {
 			continue
 		}
 		s.count(seg)
+		if seg.Pinned() {
+			pinned += seg.Size
+		}
 		if s.Oldest == "" && seg.Sealed() && !seg.Sent() {
 			s.Oldest = k.started(seg.Name)
 		}
 	}
-	k.publish(func(v *keeperView) { v.Segments = s })
+	k.publish(func(v *keeperView) { v.Segments, v.PinnedBytes = s, pinned })
 }
 
 func (s *SegmentStatus) count(seg segment.Segment) {

@@ -5,6 +5,7 @@
 //	mdf            ─► can                         segment       ─► internal/durable
 //	logger         ─► segment, mdf, can, internal uploader      ─► segment, internal
 //	uploader/s3    ─► uploader, certs, internal   certs, config ─► internal
+//	decode         ─► mdf, can, decode/*          decode/dbc, decode/j1939, decode/isotp ─► can
 //	internal/*     ─► internal and the standard library
 //	cmd/internal/appliance ─► all but decode      cmd/*         ─► all
 //

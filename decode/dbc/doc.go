@@ -1,0 +1,2 @@
+// Package dbc reads DBC files.
+package dbc

@@ -1,0 +1,2 @@
+// Package decode turns frames into signals.
+package decode

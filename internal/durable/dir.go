@@ -71,7 +71,12 @@ func (d dir) Rename(from, to string) error {
 	if !fs.ValidPath(to) {
 		return &fs.PathError{Op: "rename", Path: to, Err: fs.ErrInvalid}
 	}
-	return d.in("rename", from, func(r *os.Root) error { return r.Rename(from, to) })
+	return d.in("rename", from, func(r *os.Root) error {
+		if err := r.Rename(from, to); err != nil {
+			return err
+		}
+		return settle(r, to)
+	})
 }
 
 func (d dir) Remove(name string) error {

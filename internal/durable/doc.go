@@ -6,6 +6,9 @@
 //
 //	NAME.new written ─► synced ─► renamed to NAME ─► folder synced
 //
+// A rename syncs the file once more under its new name: an entry of FAT says
+// "empty" until then, and a synced folder would make that durable.
+//
 // A NAME.new that a power cut leaves behind is worth nothing; the next WriteFile
 // of that name removes it.
 //

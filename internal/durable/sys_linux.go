@@ -16,6 +16,21 @@ func syncData(f *os.File) error {
 	return onDescriptor(f, unix.Fdatasync)
 }
 
+// settle makes the new entry of a renamed file say where the file lies and how
+// long it is. On FAT it says "empty" until the file itself is synced: syncing the
+// folder first would make just that durable, and a power cut would take the file.
+func settle(r *os.Root, name string) error {
+	f, err := r.OpenFile(name, os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := syncData(f); err != nil && !errors.Is(err, unix.EINVAL) {
+		return &os.PathError{Op: "sync renamed", Path: name, Err: err}
+	}
+	return nil
+}
+
 // syncDir takes EINVAL for done: so answer file systems that cannot sync a
 // folder by itself, and nothing better can be had from them.
 func syncDir(r *os.Root, name string) error {

@@ -16,6 +16,9 @@ const (
 
 func syncData(f *os.File) error { return f.Sync() }
 
+// settle is for FAT cards of Linux.
+func settle(*os.Root, string) error { return nil }
+
 // syncDir does nothing on Windows, where folders cannot be synced.
 func syncDir(r *os.Root, name string) error {
 	f, err := r.Open(name)

@@ -80,26 +80,30 @@ func (j *journal) Add(kind, what string, bus uint8, detail map[string]any) {
 
 // write appends what is pending; what does not go stays for the next time.
 func (j *journal) write() {
+	block := bytes.Join(j.pending, nil)
+	if info, err := j.fs.Stat(eventsFile); err == nil && info.Size() > 0 && info.Size()+int64(len(block)) > eventsLimit && j.rotate() != nil {
+		return
+	}
 	f, err := j.fs.Append(eventsFile, 0o644)
 	if err != nil {
 		return
 	}
 	defer f.Close()
-	block := bytes.Join(j.pending, nil)
-	if size, err := f.Size(); err == nil && size > 0 && size+int64(len(block)) > eventsLimit {
-		if j.rotate() != nil {
-			return
-		}
-		f.Close()
-		if f, err = j.fs.Append(eventsFile, 0o644); err != nil {
-			return
-		}
-		defer f.Close()
+	if size, err := f.Size(); err == nil && appendAll(f, size, block) == nil {
+		j.pending = nil
 	}
-	if _, err := f.Write(block); err != nil || f.Sync() != nil {
-		return
+}
+
+// appendAll writes and syncs block, or leaves the file at its size.
+func appendAll(f durable.File, size int64, block []byte) error {
+	_, err := f.Write(block)
+	if err == nil {
+		err = f.Sync()
 	}
-	j.pending = nil
+	if err != nil {
+		return errors.Join(err, f.Truncate(size))
+	}
+	return nil
 }
 
 func (j *journal) rotate() error {

@@ -179,7 +179,7 @@ func (c *Capture) Status() []InterfaceStatus {
 // do it by themselves.
 func (c *Capture) Sent(bus uint8, f can.Frame) {
 	if o := c.own(bus); o != nil {
-		o.add(f, wall())
+		o.add(ownFrame{frame: f, at: wall()})
 	}
 }
 
@@ -221,6 +221,9 @@ func (c *Capture) take(ch *channel, e *can.Event) bool {
 	c.more = c.more || !ch.waiting() && ch.full
 	if e.Kind == can.KindFrame && e.Frame.Is(can.Error) {
 		c.notes = ch.explain(c.notes, e)
+	}
+	if e.Kind == can.KindFrame && ch.hear(e) {
+		c.news()
 	}
 	if e.Kind == can.KindFrame {
 		ch.last, ch.status.LastFrame = e.Time, e.Time

@@ -180,7 +180,7 @@ func TestDirection(t *testing.T) {
 	ch := holding(1)
 	local := int32(unix.MSG_DONTROUTE)
 	mine := frame(0x100, 0, 1, 1)
-	ch.own.add(mine, 5)
+	ch.own.add(ownFrame{frame: mine, at: 5})
 	raw := message(16, 0x100, 1, 0, 0, 1)
 	ch.put(0, raw, control{stamp: 4}, local) // equal, but before ours was sent
 	ch.put(1, raw, control{stamp: 10}, 0)    // equal, but from the bus
@@ -200,25 +200,30 @@ func TestDirection(t *testing.T) {
 func TestOwnFrames(t *testing.T) {
 	a, b := frame(1, 0, 0), frame(2, 0, 0)
 	var o own
-	o.add(a, 0)
-	o.add(b, 10)
-	if !o.take(&b, 11) || !o.take(&a, 12) || o.take(&a, 13) {
+	add := func(f can.Frame, at int64) { o.add(ownFrame{frame: f, at: at}) }
+	take := func(f can.Frame, stamp int64) bool {
+		mine, _ := o.take(&f, stamp)
+		return mine
+	}
+	add(a, 0)
+	add(b, 10)
+	if !take(b, 11) || !take(a, 12) || take(a, 13) {
 		t.Error("sent by priority: not each found once")
 	}
-	o.add(a, 0)
-	if o.take(&a, ownLife+1) || o.count.Load() != 0 {
+	add(a, 0)
+	if take(a, ownLife+1) || o.count.Load() != 0 {
 		t.Error("found after its life")
 	}
-	o.add(a, 0)
-	o.add(a, 1)
+	add(a, 0)
+	add(a, 1)
 	o.forget(a)
-	if !o.take(&a, 2) || o.take(&a, 2) {
+	if !take(a, 2) || take(a, 2) {
 		t.Error("a frame that was not sent is not forgotten")
 	}
 	for i := range 2 * ownMost {
-		o.add(a, int64(i))
+		add(a, int64(i))
 	}
-	if n := o.count.Load(); n != ownMost || o.take(&a, ownMost-1) {
+	if n := o.count.Load(); n != ownMost || take(a, ownMost-1) {
 		t.Errorf("%d remembered, want the newest %d", n, ownMost)
 	}
 }

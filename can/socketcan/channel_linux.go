@@ -26,6 +26,11 @@ type channel struct {
 
 	overflows uint64 // overflow messages since the last look
 
+	heard   bool      // a valid frame has come since the link is up
+	garbled bool      // errors have come before that
+	checked can.State // LinkDiffers, LinkAsConfigured; 0: not said
+	setup   setup
+
 	batch      *batch
 	notes      [batchSize]control
 	next, have int  // messages of the batch not yet delivered
@@ -37,7 +42,7 @@ func newChannel(i Interface) *channel {
 		i.ReceiveBuffer = DefaultReceiveBuffer
 	}
 	return &channel{
-		Interface: i, fd: -1, batch: newBatch(),
+		Interface: i, fd: -1, batch: newBatch(), setup: newSetup(),
 		status: InterfaceStatus{Name: i.Name, Bus: i.Bus, Stamps: "software"},
 	}
 }
@@ -110,26 +115,29 @@ func (ch *channel) take(e *can.Event) bool {
 		ch.status.LeftOut++
 		return false
 	}
-	ch.direct(e, ch.batch.flags(i))
-	return !e.Frame.Is(can.Error) || ch.ErrorFrames
-}
-
-// direct tells the direction of a frame, and counts it.
-func (ch *channel) direct(e *can.Event, flags int) {
 	if e.Frame.Is(can.Error) {
 		ch.status.Errors++
-		return
+		return ch.ErrorFrames
 	}
 	ch.status.Frames++
-	switch {
-	case flags&unix.MSG_DONTROUTE == 0:
-	case ch.own.take(&e.Frame, e.Time):
-		e.Dir = can.Tx
-		ch.status.Sent++
-	default:
+	return ch.batch.flags(i)&unix.MSG_DONTROUTE == 0 || ch.direct(e)
+}
+
+// direct tells which program of this machine sent a frame, and counts it. It
+// reports false when the frame is to be left out.
+func (ch *channel) direct(e *can.Event) bool {
+	mine, unlogged := ch.own.take(&e.Frame, e.Time)
+	if !mine {
 		e.Dir = can.OtherTx
 		ch.status.OtherTx++
+		return true
 	}
+	e.Dir = can.Tx
+	ch.status.Sent++
+	if unlogged {
+		ch.status.Unlogged++
+	}
+	return !unlogged
 }
 
 // dropped compares a reading of the socket's drop counter with the one before,

@@ -33,3 +33,17 @@ func controller(f *can.Frame) can.State {
 func overflow(f *can.Frame) bool {
 	return f.ID&unix.CAN_ERR_CRTL != 0 && f.Data[1]&unix.CAN_ERR_CRTL_RX_OVERFLOW != 0
 }
+
+// garbled reports whether an error message says that what came from the bus
+// made no sense. Missing acknowledgements are no such sign: nobody else may be
+// there.
+func garbled(f *can.Frame) bool {
+	const receiving = unix.CAN_ERR_CRTL_RX_WARNING | unix.CAN_ERR_CRTL_RX_PASSIVE
+	switch {
+	case f.ID&unix.CAN_ERR_ACK != 0:
+		return false
+	case f.ID&unix.CAN_ERR_PROT != 0:
+		return f.Data[2]&unix.CAN_ERR_PROT_TX == 0
+	}
+	return f.ID&unix.CAN_ERR_BUSERROR != 0 || f.ID&unix.CAN_ERR_CRTL != 0 && f.Data[1]&receiving != 0
+}

@@ -38,6 +38,7 @@ func (c *Capture) look() {
 }
 
 func (c *Capture) examine(ch *channel) {
+	c.configured(ch)
 	l, err := c.links.link(ch.Name)
 	gone := errors.Is(err, unix.ENODEV)
 	if err != nil && !gone && ch.fd >= 0 && !ch.dead {
@@ -65,14 +66,23 @@ func (c *Capture) part(ch *channel) {
 		c.notes = append(c.notes, e)
 	}
 	ch.close()
+	ch.forget()
 	c.linkIs(ch, can.LinkUnplugged)
+}
+
+// forget drops what was known of a link that has gone: the next one by its
+// name may be on another bus.
+func (ch *channel) forget() {
+	ch.heard, ch.garbled, ch.checked, ch.status.Differs = false, false, 0, nil
+	ch.setup.applied, ch.setup.due, ch.setup.problem = false, time.Time{}, ""
+	ch.own.silent.Store(ch.Configure)
 }
 
 // absent notes that a channel has no socket, and why.
 func (c *Capture) absent(ch *channel, err error) {
 	problem := err.Error()
 	if errors.Is(err, unix.ENODEV) {
-		problem = "no such interface"
+		problem = c.whereabouts(ch)
 	}
 	if errors.Is(err, unix.EAFNOSUPPORT) {
 		problem = "this kernel has no SocketCAN"
@@ -88,12 +98,21 @@ func (c *Capture) absent(ch *channel, err error) {
 	}
 }
 
+// whereabouts tells what is known of an interface whose name there is not.
+func (c *Capture) whereabouts(ch *channel) string {
+	if ch.opened {
+		if l, err := c.links.at(ch.seen.index); err == nil && l.can {
+			return "renamed to " + l.name
+		}
+	}
+	return "no such interface"
+}
+
 // present notes the state of an open channel.
 func (c *Capture) present(ch *channel, l link) {
 	s := &ch.status
-	s.Problem = ""
 	s.BitRate, s.DataBitRate = l.bitRate, l.dataRate
-	s.FD, s.ListenOnly = l.mtu >= fdSize, l.modes&unix.CAN_CTRLMODE_LISTENONLY != 0
+	s.FD, s.ListenOnly = l.fd(), l.listenOnly()
 	s.TxErrors, s.RxErrors = l.txErrors, l.rxErrors
 	if ch.fell && l.up {
 		c.linkIs(ch, can.LinkDown) // and up again since
@@ -105,6 +124,18 @@ func (c *Capture) present(ch *channel, l link) {
 		c.linkIs(ch, can.LinkDown)
 	}
 	c.notes = ch.compare(c.notes, l, c.now())
+	if ch.setup.running {
+		c.configure(ch, &l)
+		return
+	}
+	if !l.up {
+		ch.heard, ch.garbled = false, false
+	}
+	c.verify(ch, &l)
+	s.Problem = ""
+	if ch.Configure {
+		c.configure(ch, &l)
+	}
 }
 
 // linkIs notes a change of the link.

@@ -14,6 +14,7 @@ import (
 // link is what rtnetlink says about an interface.
 type link struct {
 	index     int
+	name      string
 	can       bool // ARPHRD_CAN
 	up        bool // administratively; a bus-off controller is up
 	mtu       uint32
@@ -21,9 +22,11 @@ type link struct {
 	overflows uint64 // rx_over_errors: the controller's FIFO
 
 	// Of controllers; zero on vcan and vxcan.
+	controller         bool
 	state              can.State
-	bitRate, dataRate  uint32 // bit/s
+	bitRate, dataRate  uint32 // bit/s; 0: not set
 	modes              uint32 // CAN_CTRLMODE_
+	restart            uint32 // ms from bus-off to the automatic restart; 0: none
 	txErrors, rxErrors uint8
 }
 
@@ -38,16 +41,24 @@ type netlink struct {
 }
 
 func openNetlink() (*netlink, error) {
+	n, err := openQuery()
+	if err != nil {
+		return nil, err
+	}
+	if n.news, err = netlinkSocket(unix.SOCK_NONBLOCK, unix.RTMGRP_LINK); err != nil {
+		unix.Close(n.query)
+		return nil, err
+	}
+	return n, nil
+}
+
+// openQuery returns one that hears nothing.
+func openQuery() (*netlink, error) {
 	query, err := netlinkSocket(0, 0)
 	if err != nil {
 		return nil, err
 	}
-	news, err := netlinkSocket(unix.SOCK_NONBLOCK, unix.RTMGRP_LINK)
-	if err != nil {
-		unix.Close(query)
-		return nil, err
-	}
-	return &netlink{query: query, news: news}, nil
+	return &netlink{query: query, news: -1}, nil
 }
 
 func netlinkSocket(flags int, groups uint32) (int, error) {
@@ -83,9 +94,27 @@ func (n *netlink) heard() {
 
 // link asks for one interface by name: ENODEV when there is none.
 func (n *netlink) link(name string) (link, error) {
-	n.seq++
-	if err := unix.Sendto(n.query, linkRequest(name, n.seq), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	l, err := n.ask(newRequest(unix.RTM_GETLINK, 0, 0).text(unix.IFLA_IFNAME, name))
+	if err != nil {
 		return link{}, fmt.Errorf("ask for interface %s: %w", name, err)
+	}
+	return l, nil
+}
+
+// at asks for the interface with an index.
+func (n *netlink) at(index int) (link, error) {
+	l, err := n.ask(newRequest(unix.RTM_GETLINK, 0, 0).of(index))
+	if err != nil {
+		return link{}, fmt.Errorf("ask for interface %d: %w", index, err)
+	}
+	return l, nil
+}
+
+// ask sends a request and reads its answer; an acknowledgement has no link.
+func (n *netlink) ask(r request) (link, error) {
+	n.seq++
+	if err := unix.Sendto(n.query, r.message(n.seq), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return link{}, err
 	}
 	for {
 		size, _, err := unix.Recvfrom(n.query, n.buf[:], 0)
@@ -93,37 +122,17 @@ func (n *netlink) link(name string) (link, error) {
 			continue
 		}
 		if err != nil {
-			return link{}, fmt.Errorf("ask for interface %s: %w", name, err)
+			return link{}, err
 		}
 		if size >= unix.SizeofNlMsghdr && binary.NativeEndian.Uint32(n.buf[8:]) != n.seq {
 			continue // a late answer to a question given up
 		}
-		l, err := parseAnswer(n.buf[:size])
-		if err != nil {
-			return link{}, fmt.Errorf("interface %s: %w", name, err)
-		}
-		return l, nil
+		return parseAnswer(n.buf[:size])
 	}
 }
 
-// linkRequest is RTM_GETLINK: nlmsghdr, ifinfomsg, IFLA_IFNAME.
-func linkRequest(name string, seq uint32) []byte {
-	const head = unix.SizeofNlMsghdr + unix.SizeofIfInfomsg
-	attr := unix.SizeofNlAttr + len(name) + 1
-	b := make([]byte, head+(attr+3)&^3)
-	e := binary.NativeEndian
-	e.PutUint32(b, uint32(len(b)))
-	e.PutUint16(b[4:], unix.RTM_GETLINK)
-	e.PutUint16(b[6:], unix.NLM_F_REQUEST)
-	e.PutUint32(b[8:], seq)
-	e.PutUint16(b[head:], uint16(attr))
-	e.PutUint16(b[head+2:], unix.IFLA_IFNAME)
-	copy(b[head+4:], name)
-	return b
-}
-
 // parseAnswer reads the first message of a datagram: RTM_NEWLINK, or an error
-// number.
+// number, which is 0 in an acknowledgement.
 func parseAnswer(b []byte) (link, error) {
 	if len(b) < unix.SizeofNlMsghdr {
 		return link{}, errAnswer
@@ -135,7 +144,10 @@ func parseAnswer(b []byte) (link, error) {
 	kind, body := binary.NativeEndian.Uint16(b[4:]), b[unix.SizeofNlMsghdr:length]
 	switch {
 	case kind == unix.NLMSG_ERROR && len(body) >= 4:
-		return link{}, unix.Errno(-int32(binary.NativeEndian.Uint32(body)))
+		if number := int32(binary.NativeEndian.Uint32(body)); number != 0 {
+			return link{}, unix.Errno(-number)
+		}
+		return link{}, nil
 	case kind == unix.RTM_NEWLINK && len(body) >= unix.SizeofIfInfomsg:
 		return parseLink(body), nil
 	}
@@ -152,6 +164,8 @@ func parseLink(b []byte) link {
 	}
 	for kind, v := range attributes(b[unix.SizeofIfInfomsg:]) {
 		switch {
+		case kind == unix.IFLA_IFNAME:
+			l.name = unix.ByteSliceToString(v)
 		case kind == unix.IFLA_MTU && len(v) >= 4:
 			l.mtu = e.Uint32(v)
 		case kind == unix.IFLA_STATS64 && len(v) >= 12*8: // struct rtnl_link_stats64
@@ -171,6 +185,7 @@ func (l *link) parseInfo(b []byte) {
 		case k == unix.IFLA_INFO_KIND:
 			kind = unix.ByteSliceToString(v)
 		case k == unix.IFLA_INFO_DATA && kind == "can":
+			l.controller = true
 			for k, v := range attributes(v) {
 				l.parseController(k, v)
 			}
@@ -187,6 +202,8 @@ func (l *link) parseController(kind uint16, v []byte) {
 		l.dataRate = e.Uint32(v)
 	case kind == unix.IFLA_CAN_CTRLMODE && len(v) >= 8: // mask, flags
 		l.modes = e.Uint32(v[4:])
+	case kind == unix.IFLA_CAN_RESTART_MS && len(v) >= 4:
+		l.restart = e.Uint32(v)
 	case kind == unix.IFLA_CAN_STATE && len(v) >= 4:
 		l.state = controllerState(e.Uint32(v))
 	case kind == unix.IFLA_CAN_BERR_COUNTER && len(v) >= 4:

@@ -54,6 +54,7 @@ func controllerLink() []byte {
 		attribute(unix.IFLA_CAN_BITTIMING, number(500_000, 0, 0, 0, 0, 0, 0, 0)...),
 		attribute(unix.IFLA_CAN_DATA_BITTIMING, number(2_000_000, 0, 0, 0, 0, 0, 0, 0)...),
 		attribute(unix.IFLA_CAN_CTRLMODE, number(0xFFFF, unix.CAN_CTRLMODE_LISTENONLY|unix.CAN_CTRLMODE_FD)...),
+		attribute(unix.IFLA_CAN_RESTART_MS, number(100)...),
 		attribute(unix.IFLA_CAN_STATE, number(unix.CAN_STATE_ERROR_PASSIVE)...),
 		attribute(unix.IFLA_CAN_BERR_COUNTER, join(binary.NativeEndian.AppendUint16(nil, 300), binary.NativeEndian.AppendUint16(nil, 12))...),
 	)
@@ -69,8 +70,8 @@ func controllerLink() []byte {
 func TestParseAnswer(t *testing.T) {
 	got, err := parseAnswer(controllerLink())
 	want := link{
-		index: 7, can: true, up: true, mtu: 72, dropped: 5, overflows: 6,
-		state: can.ErrorPassive, bitRate: 500_000, dataRate: 2_000_000,
+		index: 7, name: "can0", can: true, up: true, mtu: 72, dropped: 5, overflows: 6,
+		controller: true, restart: 100, state: can.ErrorPassive, bitRate: 500_000, dataRate: 2_000_000,
 		modes: unix.CAN_CTRLMODE_LISTENONLY | unix.CAN_CTRLMODE_FD, txErrors: 255, rxErrors: 12,
 	}
 	if err != nil || got != want {

@@ -31,6 +31,8 @@ func OpenPort(PortOptions) (*Port, error) { return nil, ErrUnsupported }
 // Send returns ErrUnsupported.
 func (*Port) Send(can.Frame) error { return ErrUnsupported }
 
+func (*Port) send(can.Frame, bool) error { return ErrUnsupported }
+
 // Run returns ErrUnsupported.
 func (*Port) Run(func(can.Frame)) error { return ErrUnsupported }
 

@@ -79,8 +79,15 @@ func filters(ids []ID) []unix.CanFilter {
 
 // Send hands a frame to the kernel. It does not wait: ENOBUFS says that the
 // interface's queue is full, ENETDOWN that it is down, ENXIO or ENODEV that it
-// has gone, ErrFrame that this is not a frame to be sent.
-func (p *Port) Send(f can.Frame) error {
+// has gone, ErrFrame that this is not a frame to be sent, ErrSilent that the
+// Capture knows a reason to be silent on this bus.
+func (p *Port) Send(f can.Frame) error { return p.send(f, true) }
+
+// send hands a frame to the kernel, to come back in the log or not.
+func (p *Port) send(f can.Frame, log bool) error {
+	if p.own != nil && p.own.silent.Load() {
+		return fmt.Errorf("send %X: %w", f.ID, ErrSilent)
+	}
 	var raw [fdSize]byte
 	n := encode(&f, &raw)
 	if n == 0 || f.Is(can.Error) {
@@ -88,7 +95,7 @@ func (p *Port) Send(f can.Frame) error {
 	}
 	decode(raw[:n], &f) // as the kernel will hand it back
 	if p.own != nil {
-		p.own.add(f, wall())
+		p.own.add(ownFrame{frame: f, at: wall(), unlogged: !log})
 	}
 	err := p.write(&f, raw[:n])
 	if err != nil && p.own != nil {

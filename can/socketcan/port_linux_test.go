@@ -48,7 +48,7 @@ func TestPortSendsWhatTheKernelWants(t *testing.T) {
 			if err != nil || !decode(raw[:n], &got) || got != f {
 				t.Fatalf("%d bytes, %v, %+v, want %+v", n, err, got, f)
 			}
-			if !p.own.take(&got, wall()) {
+			if mine, _ := p.own.take(&got, wall()); !mine {
 				t.Error("not announced as our own")
 			}
 		})

@@ -7,8 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Error message classes that carry states and losses (linux/can/error.h).
-const stateClasses = unix.CAN_ERR_CRTL | unix.CAN_ERR_BUSOFF | unix.CAN_ERR_RESTARTED
+// Error message classes that carry states, losses, and signs of a wrong bit
+// rate (linux/can/error.h).
+const stateClasses = unix.CAN_ERR_CRTL | unix.CAN_ERR_BUSOFF | unix.CAN_ERR_RESTARTED | unix.CAN_ERR_PROT | unix.CAN_ERR_BUSERROR
 
 // rawXLFrames is CAN_RAW_XL_FRAMES (linux/can/raw.h, kernel 6.2): with it CAN
 // XL frames are delivered, so that they can be counted as left out.

@@ -14,6 +14,9 @@ var (
 	// ErrFrame says that a frame cannot be sent: an error message, or lengths
 	// and flags that no frame on a wire has.
 	ErrFrame = errors.New("not a frame that can be sent")
+	// ErrSilent says that nothing is sent on a bus: its link is in listen-only
+	// mode, or its bit rate is not, or seems not to be, what it should be.
+	ErrSilent = errors.New("listen-only, or the bit rate is in doubt")
 )
 
 // DefaultReceiveBuffer is the size of an interface's socket queue in bytes: at
@@ -34,6 +37,18 @@ type Interface struct {
 	Bus           uint8  // number in the events, 1-8
 	ReceiveBuffer int    // bytes asked for; 0: DefaultReceiveBuffer
 	ErrorFrames   bool   // deliver the kernel's error messages as frames; states and losses are drawn from them either way
+	Want          Settings
+	Configure     bool // set the link to Want, and up; needs CAP_NET_ADMIN
+}
+
+// Settings are what a link is compared with. What is 0 or nil is not compared,
+// and left as it is.
+type Settings struct {
+	BitRate     uint32         // bit/s
+	DataBitRate uint32         // bit/s of the FD data phase
+	FD          *bool          // the link carries FD frames
+	Restart     *time.Duration // from bus-off to the automatic restart; 0: none
+	ListenOnly  *bool
 }
 
 // InterfaceStatus is what is known about an interface. Counters start with
@@ -43,7 +58,8 @@ type InterfaceStatus struct {
 	Bus           uint8
 	Link          can.State // LinkMissing, LinkUnplugged, LinkDown, LinkUp
 	Controller    can.State // ErrorActive … ControllerRestarted; 0: not known, as on vcan
-	Problem       string    // why the interface is not open; empty when it is
+	Problem       string    // why the interface is not open, or could not be set; empty when all is well
+	Differs       []string  // how the link is not what Interface.Want says, in words
 	BitRate       uint32    // bit/s; 0: not known, as on vcan
 	DataBitRate   uint32    // bit/s of the FD data phase; 0: none or not known
 	FD            bool      // the interface carries FD frames
@@ -59,6 +75,7 @@ type InterfaceStatus struct {
 	LostInterface  uint64 // at least
 	LostController uint64 // at least
 	LeftOut        uint64 // messages that are no CAN or CAN FD frames
+	Unlogged       uint64 // of Sent: not delivered, as their sender wanted
 	LastFrame      int64  // stamp of the newest frame in ns since 1970 UTC; 0: none
 }
 

@@ -43,7 +43,7 @@ func TestGuestDriveUntilTheCut(t *testing.T) {
 	d.awaitRecording(t)
 	holdPromises(t, dir) // and nothing was lost in the repair
 	fmt.Println("DRIVING")
-	go number(t.Context(), openBus(t, "vcan0"))
+	go number(t.Context(), openBus(t, "vcan0"), 0)
 	for {
 		time.Sleep(500 * time.Millisecond)
 		d.rotate(t)
@@ -136,8 +136,9 @@ func openBus(t *testing.T, name string) int {
 	return fd
 }
 
-// number sends numbered frames, 20 each 10 ms, until ctx ends.
-func number(ctx context.Context, fd int) (sent int) {
+// number sends numbered frames from a number on, 20 each 10 ms, until ctx ends.
+// It returns the next number.
+func number(ctx context.Context, fd, sent int) int {
 	for ; ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
 		for range 20 {
 			if sendNumber(fd, uint32(sent)) == nil {

@@ -76,8 +76,8 @@ type box struct {
 // mounts are the steps that mount the disk. Without its tables of characters
 // vfat is not mounted.
 var mounts = map[string]string{
-	"ext4": "mount /dev/ubda /data ext4\n",
-	"vfat": "mod fat\nmod nls_cp437\nmod nls_iso8859-1\nmod vfat\nmount /dev/ubda /data vfat codepage=437,iocharset=iso8859-1\n",
+	"ext4": "mount /dev/ubda /data ext4\nmkdir " + guestCard + "\n",
+	"vfat": "mod fat\nmod nls_cp437\nmod nls_iso8859-1\nmod vfat\nmount /dev/ubda /data vfat codepage=437,iocharset=iso8859-1\nmkdir " + guestCard + "\n",
 }
 
 func newBox(t *testing.T, system string, programs map[string]string) *box {
@@ -118,7 +118,7 @@ func fileExists(path string) bool {
 func (b *box) guest(test string) vmtest.Guest {
 	return vmtest.Guest{
 		Files: b.programs, Disk: b.disk,
-		Script: vmtest.CAN + "add vcan0 vcan\nup vcan0\n" + b.mount + "mkdir " + guestCard + "\nmount none /road hostfs " + b.dir + "\n" +
+		Script: vmtest.CAN + "add vcan0 vcan\nup vcan0\n" + b.mount + "mount none /road hostfs " + b.dir + "\n" +
 			"env CANSEAL_ROAD /road\nrun /road.test -test.v -test.run ^" + test + "$\n",
 	}
 }

@@ -1,90 +1,41 @@
 package socketcan
 
 import (
-	"fmt"
-	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
 
 	"canseal/can"
+	"canseal/internal/vmtest/slcan"
 )
 
-// lineSlcan is N_SLCAN: the line discipline that makes a CAN interface of a
-// serial line.
-const lineSlcan = 17
-
-// adapter is the far end of a serial CAN adapter, which speaks LAWICEL text:
-// the kernel's slcan driver on a pseudo terminal has all that a controller
-// has, states and bit rates included.
-type adapter struct {
-	name   string
-	master *os.File
-	slave  int
-	mu     sync.Mutex
-	heard  strings.Builder // what the driver sent
-	pulled sync.Once
-}
+// adapter is the far end of a serial CAN adapter.
+type adapter struct{ *slcan.Adapter }
 
 func newAdapter(t *testing.T) *adapter {
 	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	a, err := slcan.Plug()
 	if err != nil {
-		t.Skipf("NOT RUN: no pseudo terminals: %v", err)
+		t.Skipf("NOT RUN: %v", err)
 	}
-	a := &adapter{master: master, slave: -1}
-	t.Cleanup(a.pull)
-	number, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
-	if err == nil {
-		err = unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0)
+	t.Cleanup(a.Pull)
+	return &adapter{a}
+}
+
+// nextAdapter plugs in an adapter under the name of one that has gone.
+func nextAdapter(t *testing.T, gone *adapter) *adapter {
+	t.Helper()
+	a := newAdapter(t)
+	if a.Name != gone.Name {
+		links(t, "rename", a.Name, gone.Name)
+		a.Name = gone.Name
 	}
-	if err == nil {
-		a.slave, err = unix.Open(fmt.Sprintf("/dev/pts/%d", number), unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.attach(t)
-	go a.listen()
 	return a
 }
 
-// attach makes the slave end raw and turns it into an interface.
-func (a *adapter) attach(t *testing.T) {
+func (a *adapter) says(t *testing.T, line string) {
 	t.Helper()
-	raw := unix.Termios{Cflag: unix.CS8 | unix.CREAD | unix.CLOCAL}
-	if err := unix.IoctlSetTermios(a.slave, unix.TCSETS, &raw); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.IoctlSetPointerInt(a.slave, unix.TIOCSETD, lineSlcan); err != nil {
-		t.Skipf("NOT RUN: no slcan driver: %v", err)
-	}
-	var name [unix.IFNAMSIZ]byte
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(a.slave), unix.SIOCGIFNAME, uintptr(unsafe.Pointer(&name))); errno != 0 {
-		t.Fatal(errno)
-	}
-	a.name = unix.ByteSliceToString(name[:])
-}
-
-func (a *adapter) listen() {
-	for b := make([]byte, 256); ; {
-		n, err := a.master.Read(b)
-		if err != nil {
-			return
-		}
-		a.mu.Lock()
-		a.heard.Write(b[:n])
-		a.mu.Unlock()
-	}
-}
-
-func (a *adapter) says(t *testing.T, text string) {
-	t.Helper()
-	if _, err := a.master.WriteString(text + "\r"); err != nil {
+	if err := a.Say(line); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -92,37 +43,21 @@ func (a *adapter) says(t *testing.T, text string) {
 // hears waits until the driver has sent the text.
 func (a *adapter) hears(t *testing.T, text string) {
 	t.Helper()
-	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		a.mu.Lock()
-		heard := a.heard.String()
-		a.mu.Unlock()
-		if strings.Contains(heard, text) {
-			return
-		}
+	for end := time.Now().Add(patience); !strings.Contains(a.Heard(), text); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("the adapter heard %q, want %q", heard, text)
+			t.Fatalf("the adapter heard %q, want %q", a.Heard(), text)
 		}
 	}
-}
-
-// pull takes the adapter out.
-func (a *adapter) pull() {
-	a.pulled.Do(func() {
-		if a.slave >= 0 {
-			unix.Close(a.slave)
-		}
-		a.master.Close()
-	})
 }
 
 func TestRealControllerStates(t *testing.T) {
 	realBus(t)
 	a := newAdapter(t)
-	links(t, "set", a.name, "bitrate=1000000")
-	links(t, "up", a.name)
+	links(t, "set", a.Name, "bitrate=1000000")
+	links(t, "up", a.Name)
 	a.hears(t, "C\rS8\rO\r")
-	r := record(t, errorsToo(a.name, 2))
-	p, err := OpenPort(PortOptions{Interface: a.name, Bus: 2, Capture: r.Capture})
+	r := record(t, errorsToo(a.Name, 2))
+	p, err := OpenPort(PortOptions{Interface: a.Name, Bus: 2, Capture: r.Capture})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,14 +108,11 @@ func controllerStates(t *testing.T, a *adapter, r *recording) {
 // pullOut takes the adapter out, and puts another one in.
 func pullOut(t *testing.T, a *adapter, r *recording) {
 	t.Helper()
-	a.pull()
+	a.Pull()
 	r.await(t, "unplugged", func(l []can.Event) bool { return ends(states(l, 1), can.LinkUnplugged) })
-	b := newAdapter(t)
-	if b.name != a.name {
-		t.Skipf("the next adapter is %s, not %s", b.name, a.name)
-	}
-	links(t, "set", b.name, "bitrate=500000", "mode=listen-only")
-	links(t, "up", b.name)
+	b := nextAdapter(t, a)
+	links(t, "set", b.Name, "bitrate=500000", "mode=listen-only")
+	links(t, "up", b.Name)
 	r.await(t, "up again", func(l []can.Event) bool { return ends(states(l, 1), can.LinkUp) })
 	n := len(r.frames())
 	b.says(t, "t4560")

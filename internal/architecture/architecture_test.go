@@ -42,7 +42,7 @@ var owners = map[string][]string{
 	"github.com/brutella/can":      {"can/socketcan"},
 	"gopkg.in/yaml.v3":             {"config"},
 	"github.com/spf13/cobra":       {"cmd/canseal", "cmd/canseald"},
-	"golang.org/x/sys":             {"can/socketcan", "internal/durable", "internal/clock", "internal/vmtest", "internal/vmtest/vminit"},
+	"golang.org/x/sys":             {"can/socketcan", "internal/durable", "internal/clock", "internal/vmtest", "internal/vmtest/vminit", "internal/vmtest/slcan"},
 }
 
 // neverLinked are the packages that a program must not hold, however deep.

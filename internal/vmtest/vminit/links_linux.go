@@ -111,6 +111,18 @@ func deleteLink(name string) error {
 	return nil
 }
 
+func rename(name, to string) error {
+	b, err := ask(unix.RTM_GETLINK, 0, newMessage(0, 0, 0).addText(unix.IFLA_IFNAME, name))
+	if err == nil {
+		index := int32(binary.NativeEndian.Uint32(b[4:]))
+		err = change(0, newMessage(index, 0, 0).addText(unix.IFLA_IFNAME, to))
+	}
+	if err != nil {
+		return fmt.Errorf("rename %s: %w", name, err)
+	}
+	return nil
+}
+
 func setUp(name string, up bool) error {
 	flags := uint32(0)
 	if up {

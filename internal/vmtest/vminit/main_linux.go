@@ -17,7 +17,7 @@
 //	mod NAME [PARAMETER...]          load /mod/NAME.ko
 //	add NAME vcan|vxcan [PEER]       make a link, with room for FD frames
 //	set NAME KEY=VALUE...            bitrate, data_bitrate, restart_ms, mode (listen-only, fd, loopback: joined by +)
-//	up NAME | down NAME | del NAME | show NAME
+//	up NAME | down NAME | del NAME | show NAME | rename NAME NEW
 //	env NAME VALUE                   for the programs that follow
 //	mkdir DIR                        with parents
 //	mount DEVICE DIR TYPE [OPTIONS]  umount DIR

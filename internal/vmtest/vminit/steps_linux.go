@@ -33,6 +33,7 @@ func verbs(name string) (verb, bool) {
 		"set":    {2, func(_ *machine, a []string) error { return configure(a[0], a[1:]) }},
 		"up":     {1, func(_ *machine, a []string) error { return setUp(a[0], true) }},
 		"down":   {1, func(_ *machine, a []string) error { return setUp(a[0], false) }},
+		"rename": {2, func(_ *machine, a []string) error { return rename(a[0], a[1]) }},
 		"del":    {1, func(_ *machine, a []string) error { return deleteLink(a[0]) }},
 		"show":   {1, func(_ *machine, a []string) error { return show(a[0]) }},
 		"env":    {1, func(_ *machine, a []string) error { return os.Setenv(a[0], strings.Join(a[1:], " ")) }},

@@ -153,3 +153,105 @@ func BenchmarkCandumpToMDF(b *testing.B) {
 	}
 	perSecond(b, len(events)*b.N)
 }
+
+// reference is a finished file of n frames of the reference mix.
+func reference(t testing.TB, n int) []byte {
+	f := newView(make([]byte, 0, 26*n+1<<20))
+	w, err := Create(f, header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := newMix(1).next(n)
+	for i := range events {
+		if err := w.Frame(&events[i]); err != nil {
+			t.Fatal(err)
+		}
+		f.pending = nil
+	}
+	if err := w.Finish(Clock{Time: start}); err != nil {
+		t.Fatal(err)
+	}
+	return f.data
+}
+
+func BenchmarkCompress(b *testing.B) {
+	const n = 1_000_000
+	data := reference(b, n)
+	out := &sink{}
+	b.ReportAllocs()
+	b.ResetTimer()
+	before := processorTime()
+	for b.Loop() {
+		out.n = 0
+		if _, err := Compress(out, newView(data), int64(len(data))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(n)*float64(b.N)/1e6/(processorTime()-before).Seconds(), "Mframes/cpu-s")
+	b.ReportMetric(float64(out.n)/n, "bytes/frame")
+	b.ReportMetric(float64(len(data))/n, "raw-bytes/frame")
+}
+
+func BenchmarkFramesOfACompressedFile(b *testing.B) {
+	const n = 1_000_000
+	data := reference(b, n)
+	out := newView(nil)
+	if _, err := Compress(out, newView(data), int64(len(data))); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	before := processorTime()
+	for b.Loop() {
+		r, err := Open(newView(out.data), int64(len(out.data)))
+		if err != nil {
+			b.Fatal(err)
+		}
+		read := 0
+		for range r.Frames() {
+			read++
+		}
+		if read != n {
+			b.Fatal(read)
+		}
+	}
+	b.ReportMetric(float64(n)*float64(b.N)/1e6/(processorTime()-before).Seconds(), "Mframes/cpu-s")
+}
+
+// sink counts what is written to it.
+type sink struct{ n int64 }
+
+func (s *sink) WriteAt(b []byte, off int64) (int, error) {
+	s.n = max(s.n, off+int64(len(b)))
+	return len(b), nil
+}
+
+func BenchmarkColumns(b *testing.B) {
+	rows, columns := make([]byte, 25*perBlock(24)), make([]byte, maxPacked)
+	b.SetBytes(int64(len(rows)))
+	for b.Loop() {
+		toColumns(columns, rows, 24)
+		toRows(rows, columns, 24)
+	}
+}
+
+// BenchmarkDeflate is the part of BenchmarkCompress that is not ours.
+func BenchmarkDeflate(b *testing.B) {
+	data := reference(b, 10*perBlock(24))
+	o, err := parse(newView(data), int64(len(data)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	rows := bytes.Clone(data[o.stream:][:25*perBlock(24)])
+	p := newPacker()
+	toColumns(p.columns, rows, 24)
+	before := processorTime()
+	b.ResetTimer()
+	for b.Loop() {
+		p.out.Reset()
+		if err := p.zip(p.columns[:24*perBlock(24)]); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(perBlock(24))*float64(b.N)/1e6/(processorTime()-before).Seconds(), "Mframes/cpu-s")
+}

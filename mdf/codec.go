@@ -77,11 +77,13 @@ func relative(t, start int64) uint64 {
 	return math.Float64bits(float64(t - start))
 }
 
+// timeLimit bounds the times of records, ns from the start of the file.
+const timeLimit = 1 << 62
+
 // absolute is the inverse of relative; false if the bits are no time.
 func absolute(bits uint64, start int64) (int64, bool) {
-	const limit = 1 << 62
 	f := math.Float64frombits(bits)
-	if !(f > -limit && f < limit) {
+	if !(f > -timeLimit && f < timeLimit) {
 		return 0, false
 	}
 	return start + int64(f), true

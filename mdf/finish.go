@@ -76,7 +76,7 @@ func Repair(f File) (Report, error) {
 		return Report{}, err
 	}
 	if o.finished {
-		return already(f, o)
+		return already(f, o, size)
 	}
 	found, err := o.scan(f, size)
 	if err != nil {
@@ -96,8 +96,8 @@ func headerLimit() int64 {
 }
 
 // already reports on a finished file.
-func already(f File, o *outline) (Report, error) {
-	found, err := o.scan(f, o.stream+o.length)
+func already(f File, o *outline, size int64) (Report, error) {
+	found, err := o.scan(f, o.until(size))
 	if err != nil {
 		return Report{}, err
 	}

@@ -25,21 +25,37 @@ const (
 	siCAN      = 2 // bus type
 )
 
+// comments are the XML texts of a file.
+type comments struct {
+	head, history, source string // of HD, FH and SI
+}
+
 // metadata returns everything that stands before the records of a live file.
 func metadata(h *Header) []byte {
+	return framed(h.Start, comments{headerXML(h), historyXML(h), sourceXML(h)}, false, func(b *builder, source int64) int64 {
+		cg := b.groups(source, h.Plain)
+		b.align()
+		records := int64(len(b.b)) + dgSize
+		dg := b.block("DG", []int64{0, cg, records, 0}, le(uint8(1), [7]uint8{}))
+		b.block("DT", nil, nil)
+		return dg
+	})
+}
+
+// framed puts ID, HD, FH and the source of the frames around data groups;
+// data appends these and returns the first.
+func framed(start int64, c comments, finished bool, data func(b *builder, source int64) int64) []byte {
 	b := &builder{b: make([]byte, idSize+hdSize, 48<<10), shared: map[string]int64{}}
-	comment, history := b.xml(headerXML(h)), b.xml(historyXML(h))
-	fh := b.block("FH", []int64{0, history}, le(uint64(h.Start), int16(0), int16(0), uint8(timeUTC), [3]uint8{}))
-	cg := b.groups(h)
-	b.align()
-	records := int64(len(b.b)) + dgSize
-	dg := b.block("DG", []int64{0, cg, records, 0}, le(uint8(1), [7]uint8{}))
-	b.block("DT", nil, nil)
+	comment, history := b.xml(c.head), b.xml(c.history)
+	fh := b.block("FH", []int64{0, history}, le(uint64(start), int16(0), int16(0), uint8(timeUTC), [3]uint8{}))
+	source := b.block("SI", []int64{b.text("CAN"), b.text("CAN"), b.xml(c.source)},
+		le(uint8(siBus), uint8(siCAN), [6]uint8{}))
+	dg := data(b, source)
 	hd := builder{}
 	hd.block("HD", []int64{dg, fh, 0, 0, 0, comment},
-		le(uint64(h.Start), int16(0), int16(0), uint8(timeUTC), uint8(0), uint8(0), uint8(0), 0.0, 0.0))
+		le(uint64(start), int16(0), int16(0), uint8(timeUTC), uint8(0), uint8(0), uint8(0), 0.0, 0.0))
 	copy(b.b[idSize:], hd.b)
-	copy(b.b, identification(false))
+	copy(b.b, identification(finished))
 	return b.b
 }
 
@@ -57,26 +73,24 @@ func identification(finished bool) []byte {
 }
 
 // groups appends the channel groups that a file declares and returns the first.
-func (b *builder) groups(h *Header) int64 {
-	source := b.block("SI", []int64{b.text("CAN"), b.text("CAN"), b.xml(sourceXML(h))},
-		le(uint8(siBus), uint8(siCAN), [6]uint8{}))
+func (b *builder) groups(source int64, plain bool) int64 {
 	var next int64
 	for i := len(groups) - 1; i >= 0; i-- {
-		if groups[i].rid != ridPlain || h.Plain {
-			next = b.group(&groups[i], source, next)
+		if g := &groups[i]; g.rid != ridPlain || plain {
+			next = b.group(g, source, next, uint64(g.rid), 0)
 		}
 	}
 	return next
 }
 
-// group appends one channel group.
-func (b *builder) group(g *group, source, next int64) int64 {
+// group appends one channel group with a count of records.
+func (b *builder) group(g *group, source, next int64, id, count uint64) int64 {
 	flags, separator := uint16(cgBusEvent), uint16('.')
 	if g.channel == "" {
 		flags, separator, source = 0, 0, 0
 	}
 	return b.block("CG", []int64{next, b.master(g), b.text(g.name), source, 0, 0},
-		le(uint64(g.rid), uint64(0), flags, separator, uint32(0), uint32(g.size), uint32(0)))
+		le(id, count, flags, separator, uint32(0), uint32(g.size), uint32(0)))
 }
 
 // master appends the channels of a group and returns the first, its Timestamp.

@@ -19,6 +19,7 @@ const (
 // is, and the places that finishing patches.
 type outline struct {
 	header   Header
+	comments comments
 	finished bool
 	end      string // value of the entry "end", with its blanks
 	endAt    int64
@@ -27,6 +28,8 @@ type outline struct {
 	size     [256]int   // bytes of a record without id, by record id; 0: not declared
 	cycles   [256]int64 // address of the cycle count, by record id
 	counts   [256]uint64
+	sorted   bool         // one data group for each id: lists instead of stream
+	lists    [ridEnd]list // where the records of an id are
 }
 
 // parse reads the outline of a file of size bytes. What is wrong with it
@@ -51,6 +54,7 @@ type parser struct {
 // block is a block as read: data without header and links.
 type block struct {
 	at, length int64
+	count      int // of links
 	links      []int64
 	data       []byte
 }
@@ -109,10 +113,11 @@ func (p *parser) head(o *outline) error {
 
 // comment reads the comment of HD.
 func (p *parser) comment(o *outline, at int64) error {
-	c, err := p.xml(at)
+	c, text, err := p.xml(at)
 	if err != nil {
 		return err
 	}
+	o.comments.head = text
 	if f := c.text(treeOurs, "format"); f != format {
 		return corrupt(at, "format "+format+" of canseal", "%q", f)
 	}
@@ -133,10 +138,11 @@ func (p *parser) history(o *outline, at int64) error {
 	if err != nil {
 		return err
 	}
-	c, err := p.xml(fh.links[1])
+	c, text, err := p.xml(fh.links[1])
 	if err != nil {
 		return err
 	}
+	o.comments.history = text
 	o.header.Version = c.text("", "tool_version")
 	return nil
 }
@@ -147,51 +153,84 @@ func (p *parser) group(o *outline, at int64) error {
 	if err != nil {
 		return err
 	}
+	if dg.data[0] == 0 && o.finished {
+		o.sorted = true
+		return p.sorted(o, dg)
+	}
 	if dg.links[0] != 0 || dg.data[0] != 1 {
 		return corrupt(at, "one data group with record ids of 1 byte", "next %d, %d bytes", dg.links[0], dg.data[0])
 	}
 	for cg := dg.links[1]; cg != 0; {
-		if cg, err = p.channelGroup(o, cg); err != nil {
+		d, err := p.channelGroup(cg)
+		if err == nil {
+			err = p.declare(o, d, d.rid)
+		}
+		if err != nil {
 			return err
 		}
+		cg = d.next
 	}
+	if err := o.complete(at); err != nil {
+		return err
+	}
+	return p.records(o, dg.links[2])
+}
+
+// complete tells whether every group is declared that each file has.
+func (o *outline) complete(at int64) error {
 	for _, g := range groups {
 		if o.size[g.rid] == 0 && g.rid != ridPlain {
 			return corrupt(at, "a group "+g.name, "none")
 		}
 	}
-	return p.records(o, dg.links[2])
+	return nil
 }
 
-// channelGroup reads a CG block and returns the address of the next.
-func (p *parser) channelGroup(o *outline, at int64) (int64, error) {
+// declared is a CG block as read.
+type declared struct {
+	at, next, source int64
+	name             string
+	rid, count       uint64
+	size             uint32 // bytes of a record without its id
+}
+
+// channelGroup reads a CG block.
+func (p *parser) channelGroup(at int64) (declared, error) {
 	cg, err := p.block(at, "CG", 6, 32)
 	if err != nil {
-		return 0, err
+		return declared{}, err
 	}
 	name, err := p.text(cg.links[2], "TX")
 	if err != nil {
-		return 0, err
+		return declared{}, err
 	}
-	rid, size := binary.LittleEndian.Uint64(cg.data), binary.LittleEndian.Uint32(cg.data[24:])
+	d := declared{
+		at: at, next: cg.links[0], source: cg.links[3], name: name,
+		rid: binary.LittleEndian.Uint64(cg.data), count: binary.LittleEndian.Uint64(cg.data[8:]),
+		size: binary.LittleEndian.Uint32(cg.data[24:]),
+	}
+	if d.size < 8 || d.size > maxRecord {
+		return declared{}, corrupt(at, fmt.Sprintf("records of 8 to %d bytes", maxRecord), "%d", d.size)
+	}
+	return d, nil
+}
+
+// declare enters a group under its record id.
+func (p *parser) declare(o *outline, d declared, rid uint64) error {
 	if rid == 0 || rid > 255 || o.size[rid] != 0 {
-		return 0, corrupt(at, "a record id of its own, 1-255", "%d", rid)
+		return corrupt(d.at, "a record id of its own, 1-255", "%d", rid)
 	}
-	if size < 8 || size > maxRecord {
-		return 0, corrupt(at, fmt.Sprintf("records of 8 to %d bytes", maxRecord), "%d", size)
+	if g := find(uint8(rid)); g != nil && (g.name != d.name || g.size != int(d.size)) {
+		return corrupt(d.at, fmt.Sprintf("group %s of %d bytes", g.name, g.size), "%q of %d", d.name, d.size)
 	}
-	if g := find(uint8(rid)); g != nil && (g.name != name || g.size != int(size)) {
-		return 0, corrupt(at, fmt.Sprintf("group %s of %d bytes", g.name, g.size), "%q of %d", name, size)
-	}
-	o.size[rid], o.cycles[rid] = int(size), at+cycleCountAt
-	o.counts[rid] = binary.LittleEndian.Uint64(cg.data[8:])
-	if rid == uint64(ridPlain) {
+	o.size[rid], o.cycles[rid], o.counts[rid] = int(d.size), d.at+cycleCountAt, d.count
+	switch uint8(rid) {
+	case ridPlain:
 		o.header.Plain = true
+	case ridData8:
+		return p.source(o, d.source)
 	}
-	if rid == uint64(ridData8) {
-		return cg.links[0], p.source(o, cg.links[3])
-	}
-	return cg.links[0], nil
+	return nil
 }
 
 // source reads the SI block, which holds the bit rates.
@@ -200,10 +239,11 @@ func (p *parser) source(o *outline, at int64) error {
 	if err != nil {
 		return err
 	}
-	c, err := p.xml(si.links[2])
+	c, text, err := p.xml(si.links[2])
 	if err != nil {
 		return err
 	}
+	o.comments.source = text
 	for i := range o.header.BitRates {
 		rate, err := c.number(treeBuses, rateName(i), 10, 33)
 		if err != nil {
@@ -216,7 +256,7 @@ func (p *parser) source(o *outline, at int64) error {
 
 // records reads the head of the DT block.
 func (p *parser) records(o *outline, at int64) error {
-	dt, err := p.header(at, "DT")
+	dt, err := p.header(at, "DT", maxLinks)
 	if err != nil {
 		return err
 	}
@@ -228,7 +268,7 @@ func (p *parser) records(o *outline, at int64) error {
 }
 
 // header reads the 24 bytes that every block but ID begins with.
-func (p *parser) header(at int64, id string) (block, error) {
+func (p *parser) header(at int64, id string, most uint64) (block, error) {
 	if at < idSize || at%8 != 0 {
 		return block{}, corrupt(at, "an address of a block "+id, "%d", at)
 	}
@@ -240,35 +280,36 @@ func (p *parser) header(at int64, id string) (block, error) {
 		return block{}, corrupt(at, "block ##"+id, "%q", b[:4])
 	}
 	links := binary.LittleEndian.Uint64(b[16:])
-	if links > maxLinks {
-		return block{}, corrupt(at+16, fmt.Sprintf("at most %d links", maxLinks), "%d", links)
+	if links > most {
+		return block{}, corrupt(at+16, fmt.Sprintf("at most %d links", most), "%d", links)
 	}
 	length := int64(binary.LittleEndian.Uint64(b[8:]))
 	if length < 24+8*int64(links) {
 		return block{}, corrupt(at+8, fmt.Sprintf("a length of %d or more", 24+8*links), "%d", length)
 	}
-	return block{at: at, length: length, links: make([]int64, links)}, nil
+	return block{at: at, length: length, count: int(links)}, nil
 }
 
 // block reads a block with so many links and bytes of data; a text may be longer.
 func (p *parser) block(at int64, id string, links, data int) (block, error) {
-	b, err := p.header(at, id)
+	b, err := p.header(at, id, maxLinks)
 	if err != nil {
 		return block{}, err
 	}
 	want, text := int64(24+8*links+data), id == "TX" || id == "MD"
-	if len(b.links) != links || b.length != want && (!text || b.length < want || b.length > maxText) {
+	if b.count != links || b.length != want && (!text || b.length < want || b.length > maxText) {
 		return block{}, corrupt(at, fmt.Sprintf("block ##%s with %d links and %d bytes", id, links, data),
-			"%d links and %d bytes in all", len(b.links), b.length)
+			"%d links and %d bytes in all", b.count, b.length)
 	}
 	body, err := p.bytes(at+24, b.length-24)
 	if err != nil {
 		return block{}, err
 	}
+	b.links = make([]int64, links)
 	for i := range b.links {
 		b.links[i] = int64(binary.LittleEndian.Uint64(body[8*i:]))
 	}
-	b.data = body[8*len(b.links):]
+	b.data = body[8*links:]
 	return b, nil
 }
 
@@ -285,15 +326,15 @@ func (p *parser) text(at int64, id string) (string, error) {
 	return text, nil
 }
 
-// xml reads an MD block.
-func (p *parser) xml(at int64) (comment, error) {
+// xml reads an MD block: what it says, and its text.
+func (p *parser) xml(at int64) (comment, string, error) {
 	s, err := p.text(at, "MD")
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	c, err := parseComment(s)
 	if err != nil {
-		return nil, corrupt(at, "XML", "%v", err)
+		return nil, "", corrupt(at, "XML", "%v", err)
 	}
-	return c, nil
+	return c, s, nil
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // Reader reads a file that this package wrote: one that is still being
-// written, one that was cut, or a finished one.
+// written, one that was cut, a finished or a compressed one.
 type Reader struct {
 	r   io.ReaderAt
 	o   *outline
@@ -26,7 +26,7 @@ func Open(r io.ReaderAt, size int64) (*Reader, error) {
 		return nil, err
 	}
 	if o.finished {
-		return &Reader{r: r, o: o, end: o.stream + o.length}, nil
+		return &Reader{r: r, o: o, end: o.until(size)}, nil
 	}
 	found, err := o.scan(r, size)
 	if err != nil {
@@ -45,16 +45,24 @@ func (r *Reader) Finished() bool { return r.o.finished }
 // "cut".
 func (r *Reader) End() string { return strings.TrimSpace(r.o.end) }
 
+// Sorted tells whether the file has the form that Compress makes.
+func (r *Reader) Sorted() bool { return r.o.sorted }
+
 // Records yields every record in the order of the file: a frame as a *Frame
 // that is valid until the next turn, a side record by value. Marks, and records
 // of a kind that this version does not know, are left out. An error, mostly a
 // *CorruptError, ends it.
 //
-// Frames of different buses may step back a little in time. The order of
-// frames is by time, then by record id, then by place in the file.
+// The order of records is by time, then by record id, then by place in the
+// file. A compressed file gives them so; in another one, frames of different
+// buses may step back a little in time.
 func (r *Reader) Records() iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		s := r.o.records(r.r, r.end)
+		s, err := r.o.walk(r.r, r.end)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
 		var frame Frame
 		for {
 			rec, err := r.next(s, &frame)
@@ -73,12 +81,12 @@ func (r *Reader) Records() iter.Seq2[Record, error] {
 }
 
 // next reads one record; nil if it is one to be left out.
-func (r *Reader) next(s *stream, frame *Frame) (Record, error) {
+func (r *Reader) next(s walk, frame *Frame) (Record, error) {
 	rec, err := s.record()
 	if err != nil {
 		return nil, err
 	}
-	at := s.at() - int64(len(rec))
+	at := s.last()
 	if rec[0] <= ridError {
 		return frame, takeFrame(frame, rec, r.o.header.Start, at)
 	}
@@ -93,8 +101,12 @@ func (r *Reader) next(s *stream, frame *Frame) (Record, error) {
 // the next turn.
 func (r *Reader) Frames() iter.Seq2[*can.Event, error] {
 	return func(yield func(*can.Event, error) bool) {
-		s := r.o.records(r.r, r.end)
 		var frame Frame
+		s, err := r.o.walk(r.r, r.end)
+		if err != nil {
+			yield(&frame.Event, err)
+			return
+		}
 		for {
 			rec, err := s.record()
 			if errors.Is(err, io.EOF) {
@@ -104,7 +116,7 @@ func (r *Reader) Frames() iter.Seq2[*can.Event, error] {
 				continue
 			}
 			if err == nil {
-				err = takeFrame(&frame, rec, r.o.header.Start, s.at()-int64(len(rec)))
+				err = takeFrame(&frame, rec, r.o.header.Start, s.last())
 			}
 			if !yield(&frame.Event, err) || err != nil {
 				return

@@ -17,6 +17,7 @@ type stream struct {
 	first  int64  // address of the first record
 	buf    []byte // read ahead
 	pos, n int
+	recent int // where the record just returned begins in buf
 	summed int // buf[:summed] is in crc
 	crc    uint32
 	seed   uint32 // what every checksum begins with
@@ -26,6 +27,30 @@ type stream struct {
 // u64. It ties them to the file: on a bus with a steady rhythm the marks of two
 // files often stand at equal places, and old clusters would pass for new ones.
 func seed(start int64) uint32 { return crc32.Checksum(le(uint64(start)), castagnoli) }
+
+// walk hands out records one by one: those of a stream, or the merged ones of a
+// sorted file.
+type walk interface {
+	record() ([]byte, error) // with its id in front, valid until the next call; io.EOF at the end
+	last() int64             // where that record is, or the block that holds it
+}
+
+// walk begins at the first record of a file that ends at an address.
+func (o *outline) walk(r io.ReaderAt, end int64) (walk, error) {
+	if o.sorted {
+		return o.merged(r, end)
+	}
+	return o.records(r, end), nil
+}
+
+// until is the address behind the last record of a finished file of so many
+// bytes.
+func (o *outline) until(size int64) int64 {
+	if o.sorted {
+		return size
+	}
+	return o.stream + o.length
+}
 
 func (o *outline) records(r io.ReaderAt, end int64) *stream {
 	ahead := max(0, min(end-o.stream, bufferSize))
@@ -59,9 +84,13 @@ func (s *stream) record() ([]byte, error) {
 		return nil, corrupt(s.at(), fmt.Sprintf("a record of %d bytes", size), "%d before the end", s.n-s.pos)
 	}
 	rec := s.buf[s.pos : s.pos+size]
+	s.recent = s.pos
 	s.pos += size
 	return rec, nil
 }
+
+// last is the address of the record just returned.
+func (s *stream) last() int64 { return s.next - int64(s.n-s.recent) }
 
 // fill moves what is left to the front and reads on.
 func (s *stream) fill() error {
@@ -90,7 +119,7 @@ func (s *stream) sum(pos int) {
 // the next checksum.
 func (s *stream) marked(rec []byte) error {
 	begin := s.pos - len(rec)
-	at := s.at() - int64(len(rec))
+	at := s.last()
 	s.sum(begin + 1 + 16)
 	offset, sum := binary.LittleEndian.Uint64(rec[1+8:]), binary.LittleEndian.Uint32(rec[1+16:])
 	got := s.crc
@@ -114,9 +143,12 @@ type scan struct {
 
 // scan walks records and checks marks up to an address.
 func (o *outline) scan(r io.ReaderAt, end int64) (scan, error) {
-	s := o.records(r, end)
 	none := newTally(o.header.Start)
 	found := scan{kept: o.stream, stats: none, all: none}
+	if o.sorted {
+		return found, found.stop(found.merged(o, r, end))
+	}
+	s := o.records(r, end)
 	for {
 		rec, err := s.record()
 		if err == nil {
@@ -128,10 +160,22 @@ func (o *outline) scan(r io.ReaderAt, end int64) (scan, error) {
 	}
 }
 
+// merged counts the records of a sorted file; it ends with an error.
+func (c *scan) merged(o *outline, r io.ReaderAt, end int64) error {
+	m, err := o.merged(r, end)
+	for err == nil {
+		var rec []byte
+		if rec, err = m.record(); err == nil {
+			err = c.all.add(rec, o.header.Start, m.last())
+		}
+	}
+	return err
+}
+
 // take counts a record.
 func (c *scan) take(s *stream, rec []byte, start int64) error {
 	if rec[0] != ridMark {
-		return c.all.add(rec, start, s.at()-int64(len(rec)))
+		return c.all.add(rec, start, s.last())
 	}
 	if err := s.marked(rec); err != nil {
 		return err

@@ -37,12 +37,13 @@ var mayImport = map[string][]string{
 
 // owners are the outside modules and who may import them, tests aside.
 var owners = map[string][]string{
-	"github.com/minio/minio-go/v7": {"uploader/s3"},
-	"go.mozilla.org/pkcs7":         {"certs"},
-	"github.com/brutella/can":      {"can/socketcan"},
-	"gopkg.in/yaml.v3":             {"config"},
-	"github.com/spf13/cobra":       {"cmd/canseal", "cmd/canseald"},
-	"golang.org/x/sys":             {"can/socketcan", "internal/durable", "internal/clock", "internal/vmtest", "internal/vmtest/vminit", "internal/vmtest/slcan"},
+	"github.com/minio/minio-go/v7":  {"uploader/s3"},
+	"go.mozilla.org/pkcs7":          {"certs"},
+	"github.com/brutella/can":       {"can/socketcan"},
+	"github.com/klauspost/compress": {"mdf"},
+	"gopkg.in/yaml.v3":              {"config"},
+	"github.com/spf13/cobra":        {"cmd/canseal", "cmd/canseald"},
+	"golang.org/x/sys":              {"can/socketcan", "internal/durable", "internal/clock", "internal/vmtest", "internal/vmtest/vminit", "internal/vmtest/slcan"},
 }
 
 // neverLinked are the packages that a program must not hold, however deep.

@@ -1,7 +1,9 @@
 package logger
 
 import (
+	"encoding/binary"
 	"math/bits"
+	"slices"
 	"time"
 
 	"canseal/can"
@@ -49,7 +51,7 @@ const (
 // in memory and allocates nothing per frame.
 type filter struct {
 	list  []Filter
-	masks [][8]uint64    // of list: Every.Change in the byte order of words
+	masks [][8]uint64    // of list: Every.Change, little-endian
 	short [direct]uint16 // by identifier | remote<<11: 1 + index into list; 0: none
 	long  [places]place  // open addressing by 29-bit identifier | remote<<29
 	used  int            // places taken
@@ -75,18 +77,19 @@ func newFilter(list []Filter) *filter {
 	if list == nil {
 		return nil
 	}
-	f := &filter{list: list, masks: make([][8]uint64, len(list))}
-	for i := range list {
-		every := &list[i].Every
+	f := &filter{list: slices.Clone(list), masks: make([][8]uint64, len(list))}
+	for i := range f.list {
+		every := &f.list[i].Every
+		every.Change = every.Change[:min(len(every.Change), can.MaxData)]
 		if !every.none() && f.past == nil {
 			f.past = make([]past, direct+places)
 		}
 		if len(every.Change) > 0 && f.words == nil {
 			f.words = make([][8]uint64, direct+places)
 		}
-		var frame can.Frame
-		copy(frame.Data[:], every.Change)
-		f.masks[i] = wordsOf(&frame)
+		for j, b := range every.Change {
+			f.masks[i][j/8] |= uint64(b) << (j % 8 * 8)
+		}
 	}
 	for id := range f.short {
 		f.short[id] = f.find(&can.Frame{ID: uint32(id) & 0x7FF, Flags: can.Flags(id>>11) * can.Remote})
@@ -186,14 +189,14 @@ func (f *filter) due(rule, at int, e *can.Event) bool {
 
 // changed compares what is under the mask with the frame before.
 func (f *filter) changed(p *past, rule, at int, frame *can.Frame) bool {
-	words := wordsOf(frame)
-	for i := range words {
-		words[i] &= f.masks[rule][i]
+	mask := f.list[rule].Every.Change
+	bytes := min(frame.Len, uint8(len(mask)))
+	changed := !p.known || p.bytes != bytes
+	for i := range (len(mask) + 7) / 8 {
+		word := binary.LittleEndian.Uint64(frame.Data[8*i:]) & f.masks[rule][i]
+		changed = changed || f.words[at][i] != word
+		f.words[at][i] = word
 	}
-	bytes := min(frame.Len, uint8(len(f.list[rule].Every.Change)))
-	if p.known && p.bytes == bytes && f.words[at] == words {
-		return false
-	}
-	p.known, p.bytes, f.words[at] = true, bytes, words
-	return true
+	p.known, p.bytes = true, bytes
+	return changed
 }

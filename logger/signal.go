@@ -58,10 +58,3 @@ func (s *Signal) raw(payload []byte) (uint64, bool) {
 	low := binary.LittleEndian.Uint64(window[:])>>skip | uint64(window[8])<<(64-skip)
 	return low & (1<<s.Length - 1), true
 }
-
-func wordsOf(f *can.Frame) (w [8]uint64) {
-	for i := range w {
-		w[i] = binary.LittleEndian.Uint64(f.Data[8*i:])
-	}
-	return w
-}

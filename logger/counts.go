@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"strings"
 	"time"
 
 	"canseal/can"
@@ -113,31 +114,59 @@ func (n *notes) durable() {
 // again writes all of them once more.
 func (n *notes) again() { n.written = 0 }
 
+// slot is what a state is a state of: its kind, but a link's settings are
+// something else than the link.
+func slot(s can.State) uint8 {
+	if s == can.LinkDiffers || s == can.LinkAsConfigured {
+		return 8
+	}
+	return s.Kind() & 15
+}
+
 // stateBoard tells changes of links and controllers for events.jsonl, at most
-// one a second for each: a loose plug must not fill the card.
+// one a second for each: a loose plug must not fill the card. Each
+// can.LinkDiffers is news: the differences are others.
 type stateBoard struct {
 	now, told [buses][16]can.State
 	changed   bool
 }
 
 func (b *stateBoard) set(bus uint8, s can.State) {
-	b.now[bus%buses][s.Kind()&15] = s
+	b.now[bus%buses][slot(s)] = s
+	if s == can.LinkDiffers {
+		b.told[bus%buses][slot(s)] = 0
+	}
 	b.changed = true
 }
 
-func (b *stateBoard) tell(t *teller) {
+// tell passes on what is new; of says more about it.
+func (b *stateBoard) tell(t *teller, of func(bus uint8, s can.State) detail) {
 	if !b.changed {
 		return
 	}
 	b.changed = false
 	for bus := range b.now {
-		for kind, s := range b.now[bus] {
-			if s != b.told[bus][kind] {
-				b.told[bus][kind] = s
-				t.tell("bus", s.String(), uint8(bus), nil)
+		for i, s := range b.now[bus] {
+			if s != b.told[bus][i] {
+				b.told[bus][i] = s
+				t.tell("bus", s.String(), uint8(bus), of(uint8(bus), s))
 			}
 		}
 	}
+}
+
+// linkDetail says why a link is not as it should be.
+func (r *recorder) linkDetail(bus uint8, s can.State) detail {
+	for _, l := range r.o.Links() {
+		switch {
+		case l.Number != bus:
+		case s == can.LinkDiffers:
+			return detail{"differs": strings.Join(l.Differs, "; ")}
+		case s.Kind() == can.LinkMissing.Kind() && l.Problem != "":
+			return detail{"problem": l.Problem}
+		}
+	}
+	return nil
 }
 
 // snapshot is what the recorder shows of itself.

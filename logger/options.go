@@ -77,9 +77,12 @@ type Link struct {
 	DataBitrate   uint32
 	ListenOnly    bool
 	FD            bool
-	Differs       []string
-	Stamps        string // hardware, software
-	ReceiveBuffer int    // bytes granted
+	Differs       []string // how the settings are not what they should be, in words
+	Problem       string   // why the interface is not open, or could not be set
+	LeftOut       uint64   // messages that the source left out: no frames, or its own frames that shall not be logged
+	Unlogged      uint64   // of LeftOut: its own frames
+	Stamps        string   // hardware, software
+	ReceiveBuffer int      // bytes granted
 }
 
 // Reserve is the room that segments never use: a share of the card, or bytes.

@@ -86,7 +86,7 @@ func (q *queue) drop(events []can.Event) {
 
 func (q *queue) keepState(e *can.Event) {
 	for i := range q.states {
-		if s := &q.states[i]; s.Bus == e.Bus && s.State.Kind() == e.State.Kind() {
+		if s := &q.states[i]; s.Bus == e.Bus && slot(s.State) == slot(e.State) {
 			*s = *e
 			return
 		}

@@ -274,7 +274,7 @@ func (r *recorder) tick() {
 		r.inspect()
 	}
 	r.limitPauses(r.reached())
-	r.states.tell(r.tell)
+	r.states.tell(r.tell, r.linkDetail)
 }
 
 // reached is the time up to which everything is recorded.

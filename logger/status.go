@@ -105,6 +105,7 @@ type BusStatus struct {
 	ListenOnly    bool     `json:"listen_only"`
 	FD            bool     `json:"fd"`
 	Differs       []string `json:"differs,omitempty"`
+	Problem       string   `json:"problem,omitempty"`
 	Stamps        string   `json:"stamps,omitempty"`
 	ReceiveBuffer int      `json:"receive_buffer_bytes,omitempty"`
 	Frames        uint64   `json:"frames"`
@@ -169,8 +170,8 @@ func (l *Logger) busStatus(s *snapshot) []BusStatus {
 func statusOf(c *busCounts, link Link) BusStatus {
 	b := BusStatus{
 		Bitrate: link.Bitrate, DataBitrate: link.DataBitrate, ListenOnly: link.ListenOnly, FD: link.FD,
-		Differs: link.Differs, Stamps: link.Stamps, ReceiveBuffer: link.ReceiveBuffer,
-		Frames: c.frames - c.lost[can.LostWrite], Errors: c.errors, Sent: c.sent, OtherTx: c.otherTx, Lost: lostOf(&c.lost), LeftOut: c.leftOut,
+		Differs: link.Differs, Problem: link.Problem, Stamps: link.Stamps, ReceiveBuffer: link.ReceiveBuffer,
+		Frames: c.frames - c.lost[can.LostWrite], Errors: c.errors, Sent: c.sent + link.Unlogged, OtherTx: c.otherTx, Lost: lostOf(&c.lost), LeftOut: c.leftOut + link.LeftOut,
 	}
 	if link.State != 0 {
 		b.Link = link.State.String()

@@ -123,6 +123,9 @@ func (w *walk) link(b *Bus, path string) {
 		w.conflict(path+".check.data_bitrate", quote(c.DataBitrate.String()), "no less than bitrate, "+c.Bitrate.String(), "")
 	}
 	w.require(!b.Configure || c.Bitrate != nil, path+".check.bitrate", "a bit rate", "configure sets the link from check")
+	w.require(!b.Configure || c.FD == nil || !*c.FD || c.DataBitrate != nil, path+".check.data_bitrate", "a bit rate", "configure sets an FD link from check")
+	w.require(!b.Configure || len(b.Transmit) == 0 || c.ListenOnly != nil, path+".check.listen_only", "false",
+		"configure leaves the link in listen-only mode unless check says otherwise, and transmit sends")
 }
 
 func entries(n int) string {

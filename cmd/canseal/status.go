@@ -97,10 +97,20 @@ func statusText(d *appliance.Facts) string {
 	}
 	line("device", "%s (from %s), canseal %s, up %v", d.ID, d.Device.IDSource, d.FwVer, time.Duration(d.Device.UptimeS)*time.Second)
 	line("clock", "%s, %s", d.Time, d.TimeState)
-	line("recording", "%s, session %08d split %08d, %s frames, %s lost", d.Log.State, d.Log.Session, d.Log.Split,
-		thousands(int(d.Log.Frames)), thousands(int(d.Log.Lost.Sum())))
+	atLeast := ""
+	if d.Log.LostAtLeast {
+		atLeast = "at least "
+	}
+	line("recording", "%s, session %08d split %08d, %s frames, %s%s", d.Log.State, d.Log.Session, d.Log.Split,
+		thousands(int(d.Log.Frames)), atLeast, lostText(d.Log.Lost))
 	for _, bus := range d.Buses {
 		line(fmt.Sprintf("bus %d", bus.Number), "%s", busText(bus))
+		if bus.Problem != "" {
+			line("", "problem: %s", bus.Problem)
+		}
+		for _, difference := range bus.Differs {
+			line("", "differs: %s", difference)
+		}
 	}
 	line("card", "%s, %s MiB used, reserve %d MiB", d.Log.Card.State, d.SpaceUsedMB, d.Log.Card.Reserve>>20)
 	s := d.Log.Segments
@@ -137,7 +147,38 @@ func busText(bus logger.BusStatus) string {
 	if bus.Bitrate > 0 {
 		words = append(words, fmt.Sprintf("%d bit/s", bus.Bitrate))
 	}
-	return strings.Join(words, ", ") + fmt.Sprintf(": %s frames, %s errors, %s lost", thousands(int(bus.Frames)), thousands(int(bus.Errors)), thousands(int(bus.Lost.Sum())))
+	if bus.ListenOnly {
+		words = append(words, "listen-only")
+	}
+	counts := []string{thousands(int(bus.Frames)) + " frames", thousands(int(bus.Errors)) + " errors"}
+	if bus.Sent > 0 {
+		counts = append(counts, thousands(int(bus.Sent))+" sent")
+	}
+	if bus.LeftOut > 0 {
+		counts = append(counts, thousands(int(bus.LeftOut))+" left out")
+	}
+	return strings.Join(words, ", ") + ": " + strings.Join(append(counts, lostText(bus.Lost)), ", ")
+}
+
+// lostText tells how many frames are lost, and where.
+func lostText(l logger.Lost) string {
+	var places []string
+	for _, p := range []struct {
+		count uint64
+		name  string
+	}{
+		{l.Socket, "in the socket queue"}, {l.Interface, "in the interface"}, {l.Controller, "in the controller"},
+		{l.Queue, "in the own queue"}, {l.Cut, "cut"}, {l.Deleted, "deleted"}, {l.Reconfigured, "while reconfigured"}, {l.Write, "by the card"},
+	} {
+		if p.count > 0 {
+			places = append(places, thousands(int(p.count))+" "+p.name)
+		}
+	}
+	text := thousands(int(l.Sum())) + " lost"
+	if len(places) > 0 {
+		text += " (" + strings.Join(places, ", ") + ")"
+	}
+	return text
 }
 
 func uploadText(d *appliance.Facts) string {

@@ -32,9 +32,52 @@ func captureOptions(c *config.Config, log *slog.Logger) socketcan.Options {
 	for _, b := range c.Buses {
 		out.Interfaces = append(out.Interfaces, socketcan.Interface{
 			Name: b.Interface, Bus: uint8(b.Number), ReceiveBuffer: int(b.ReceiveBuffer), ErrorFrames: c.Log.ErrorFrames,
+			Want: wanted(b.Check), Configure: b.Configure,
 		})
 	}
 	return out
+}
+
+// wanted is what a link shall be like.
+func wanted(c config.Check) socketcan.Settings {
+	s := socketcan.Settings{FD: c.FD, Restart: c.Restart, ListenOnly: c.ListenOnly}
+	if c.Bitrate != nil {
+		s.BitRate = uint32(*c.Bitrate)
+	}
+	if c.DataBitrate != nil {
+		s.DataBitRate = uint32(*c.DataBitrate)
+	}
+	return s
+}
+
+// transmitters are the services that send the lists of the configuration.
+func (b *buses) transmitters(c *config.Config, log *slog.Logger) (list []*socketcan.Transmitter) {
+	for _, bus := range c.Buses {
+		if len(bus.Transmit) == 0 || b.capture == nil {
+			continue
+		}
+		o := socketcan.TransmitOptions{Interface: bus.Interface, Bus: uint8(bus.Number), Capture: b.capture, Log: log}
+		for _, t := range bus.Transmit {
+			o.List = append(o.List, socketcan.Timed{Frame: frameOf(t), Delay: t.Delay, Period: t.Period, Log: t.Log})
+		}
+		list = append(list, socketcan.NewTransmitter(o))
+	}
+	return list
+}
+
+// frameOf is the frame of an entry. A remote frame carries no data, but asks
+// for as many bytes as the entry has.
+func frameOf(t config.Transmit) can.Frame {
+	f := can.Frame{ID: t.Match.First, DLC: can.DLC(len(t.Data))}
+	for flag, is := range map[can.Flags]bool{can.Extended: t.Match.Extended, can.FD: t.FD, can.BRS: t.BRS, can.Remote: t.Remote} {
+		if is {
+			f.Flags |= flag
+		}
+	}
+	if !t.Remote {
+		f.Len = uint8(copy(f.Data[:], t.Data))
+	}
+	return f
 }
 
 // Links tells what the interfaces say of themselves.
@@ -47,6 +90,7 @@ func (b *buses) Links() []logger.Link {
 		links = append(links, logger.Link{
 			Number: s.Bus, Interface: s.Name, State: s.Link, Controller: s.Controller, Bitrate: s.BitRate, DataBitrate: s.DataBitRate,
 			ListenOnly: s.ListenOnly, FD: s.FD, Stamps: s.Stamps, ReceiveBuffer: s.ReceiveBuffer,
+			Differs: s.Differs, Problem: s.Problem, LeftOut: s.LeftOut + s.Unlogged, Unlogged: s.Unlogged,
 		})
 	}
 	return links

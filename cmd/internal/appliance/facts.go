@@ -220,7 +220,7 @@ func (w *factsWriter) put(f Facts) {
 func (f *Facts) states() string {
 	words := []string{f.TimeState, f.Log.State, f.Log.Card.State, f.Upload.State, f.Upload.Class, f.Upload.Reason, fmt.Sprint(f.Log.Session, f.Log.Split)}
 	for _, b := range f.Buses {
-		words = append(words, b.Link, b.Controller, b.Recording)
+		words = append(words, b.Link, b.Controller, b.Recording, b.Problem, strings.Join(b.Differs, ";"))
 	}
 	for _, c := range f.System.Components {
 		words = append(words, c.State)

@@ -21,14 +21,10 @@ var unbuilt = []struct {
 	what   string
 }{
 	{"log.compress", nil, "compressed segments"},
-	{"buses[].check.", nil, "comparing the link with the configuration"},
-	{"buses[].configure", nil, "setting the link up"},
 	{"buses[].filter", nil, "filters"},
 	{"buses[].filter[].", nil, "filters"},
 	{"buses[].control", nil, "event-driven recording"},
 	{"buses[].control.", nil, "event-driven recording"},
-	{"buses[].transmit", nil, "the transmit list"},
-	{"buses[].transmit[].", nil, "the transmit list"},
 	{"buses[].cancrypt.", nil, "CANcrypt"},
 	{"upload.mode", []string{"high"}, "mutual TLS"},
 	{"upload.order", nil, "the order of uploads"},

@@ -96,6 +96,9 @@ func (a *Appliance) wireServices(context.Context) error {
 		a.control = control
 		services = append(services, control)
 	}
+	for _, t := range a.buses.transmitters(a.settings.Config, a.log) {
+		services = append(services, t)
+	}
 	if interval := run.WatchdogInterval(); interval > 0 {
 		services = append(services, run.Func("watchdog", a.feedWatchdog(interval)))
 	}

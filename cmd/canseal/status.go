@@ -112,12 +112,15 @@ func statusText(d *appliance.Facts) string {
 			line("", "differs: %s", difference)
 		}
 	}
-	line("card", "%s, %s MiB used, reserve %d MiB", d.Log.Card.State, d.SpaceUsedMB, d.Log.Card.Reserve>>20)
+	line("card", "%s", cardText(d))
 	s := d.Log.Segments
 	line("segments", "%d unsent (%.1f MB), %d sent over TLS, %d sent unproved, %d pinned", s.Unsent, float64(s.UnsentBytes)/1e6, s.SentTLS, s.SentPlain, s.Pinned)
 	line("upload", "%s", uploadText(d))
 	if d.TLS.Suite != "" {
 		line("tls", "%s, %s, %d days left in the bundle", d.TLS.Version, d.TLS.Suite, bundleDays(d))
+	}
+	if d.System.DriveEnd != nil {
+		line("drive end", "%s", driveEndText(d))
 	}
 	if d.Device.SecretsOnRemovableMedia {
 		line("warning", "secrets are on removable media")
@@ -128,6 +131,44 @@ func statusText(d *appliance.Facts) string {
 		}
 	}
 	return b.String()
+}
+
+func cardText(d *appliance.Facts) string {
+	c := d.Log.Card
+	text := fmt.Sprintf("%s, %s MiB used, reserve %d MiB", c.State, d.SpaceUsedMB, c.Reserve>>20)
+	if c.FullIn > 0 {
+		text += ", full in about " + daysOf(c.FullIn)
+	}
+	text += fmt.Sprintf("; %.1f MB written", float64(c.Written)/1e6)
+	if a := d.System.Wear.Amplification; a > 0 {
+		text += fmt.Sprintf(", %.2f times that by the device", a)
+	}
+	return text
+}
+
+// daysOf shows a time in seconds as somebody wants to know it who plans a visit.
+func daysOf(seconds int64) string {
+	const day = 24 * 60 * 60
+	if seconds < 2*day {
+		return fmt.Sprintf("%d hours", seconds/3600)
+	}
+	return fmt.Sprintf("%d days", seconds/day)
+}
+
+func driveEndText(d *appliance.Facts) string {
+	e := d.System.DriveEnd
+	sealed := e.Sealed
+	if sealed == "" {
+		sealed = "nothing"
+	}
+	text := fmt.Sprintf("%s: sealed %s in %d ms", e.Time, sealed, e.SealMS)
+	switch {
+	case e.Left != "":
+		text += "; not all is in the store: " + e.Left
+	case e.OfferMS > 0:
+		text += fmt.Sprintf(", all in the store after %d ms", e.OfferMS)
+	}
+	return text
 }
 
 func bundleDays(d *appliance.Facts) int {
@@ -200,7 +241,7 @@ func rotateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "rotate",
 		Short:   "seal the running segment now, and go on with the next",
-		Long:    "Rotate returns when the running segment is sealed; the uploader takes it up at once. With --final no other segment is opened before the next frame: the way to end a drive.",
+		Long:    "Rotate returns when the running segment is sealed; the uploader takes it up at once. With --final no other segment is opened before the next frame and all that is left is offered to the store: the way to end a drive. SIGPWR to canseald does the same; status shows how long it took.",
 		Example: "  canseal rotate\n  canseal rotate --final",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -208,9 +249,10 @@ func rotateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			began := time.Now()
 			name, err := client.Rotate(cmd.Context(), final)
 			if err == nil {
-				fmt.Fprintf(cmd.OutOrStdout(), "sealed %s\n", name)
+				fmt.Fprintf(cmd.OutOrStdout(), "sealed %s in %d ms\n", name, time.Since(began).Milliseconds())
 			}
 			return err
 		},

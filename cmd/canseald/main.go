@@ -68,6 +68,8 @@ func command(grace context.Context, stderr io.Writer) *cobra.Command {
 and uploads each sealed segment to the S3 bucket that config.yaml names, exactly once.
 
 SIGTERM seals the running segment, offers it for upload and ends; a second one skips the upload.
+SIGPWR (the power is about to go) seals and offers it too, as canseal rotate --final does, and goes on
+with the next frame; device.json and the log tell how long it took.
 ` + appliance.ExitCodesHelp,
 		Example:       "  canseald --root /media/card --state /var/lib/canseal",
 		Args:          cobra.NoArgs,
@@ -80,6 +82,7 @@ SIGTERM seals the running segment, offers it for upload and ends; a second one s
 			if os.Getenv(promisesVariable) == "1" {
 				o.Synced = promiseOn(cmd.OutOrStdout())
 			}
+			o.PowerFails = powerFails()
 			return appliance.Run(cmd.Context(), grace, o)
 		},
 	}

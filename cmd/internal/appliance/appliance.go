@@ -40,6 +40,9 @@ type Options struct {
 	// Synced is told how many frames of a segment are durable, after each sync;
 	// nil: nobody is.
 	Synced func(n segment.Name, frames uint64)
+	// PowerFails tells that the power is about to go: the running segment is sealed
+	// and offered. nil: never.
+	PowerFails <-chan os.Signal
 	// Machine is where /proc and /sys are looked for, "/".
 	Machine string
 }
@@ -64,6 +67,8 @@ type Appliance struct {
 	store    *store
 	uploader *uploader.Uploader
 	control  *control
+	drive    *drive
+	wear     wearFacts // at the start
 	services []*run.Service
 	facts    *factsWriter
 }
@@ -91,7 +96,7 @@ func Build(ctx context.Context, o Options) (_ *Appliance, err error) {
 	o.StateDir = StateDir(o.Root, o.StateDir)
 	a := &Appliance{
 		o: o, log: o.Log, started: time.Now(), machine: hardware{o.Machine},
-		card: durable.Dir(o.Root), state: durable.Dir(o.StateDir),
+		card: durable.Dir(o.Root), state: durable.Dir(o.StateDir), drive: newDrive(o.PowerFails),
 	}
 	defer func() {
 		if err != nil {
@@ -216,9 +221,13 @@ func (a *Appliance) Close() error {
 }
 
 // Rotate seals the running segment; it returns when the seal is written. With
-// final no other is opened before the next event.
+// final it ends the drive: no other is opened before the next event, and what is
+// left is offered to the store.
 func (a *Appliance) Rotate(ctx context.Context, final bool) (segment.Name, error) {
-	return a.logger.Rotate(ctx, final)
+	if final {
+		return a.endDrive(ctx)
+	}
+	return a.logger.Rotate(ctx, false)
 }
 
 // Keep pins or unpins a segment.

@@ -30,7 +30,8 @@ type box struct {
 	root string
 	log  syncBuffer
 	*Appliance
-	stop func()
+	power chan os.Signal
+	stop  func()
 }
 
 // syncBuffer takes writes from several goroutines.
@@ -79,7 +80,7 @@ func newBox(t *testing.T, text string) *box {
 func (b *box) start(t *testing.T) {
 	t.Helper()
 	o := Options{Root: b.root, StateDir: filepath.Join(b.root, "state"), Log: slog.New(slog.NewTextHandler(&b.log, nil))}
-	o.Source = sim.New(sim.Options{Seed: 1, Rate: 2000, Pace: 1})
+	o.Source, o.PowerFails = sim.New(sim.Options{Seed: 1, Rate: 2000, Pace: 1}), b.power
 	a, err := Build(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -86,6 +86,8 @@ type systemFacts struct {
 	RSSBytes   int64        `json:"rss_bytes"`
 	CPUMS      int64        `json:"cpu_ms"`
 	WatchdogMS int64        `json:"watchdog_ms"`
+	Wear       wearFacts    `json:"wear"`
+	DriveEnd   *driveEnd    `json:"drive_end,omitempty"` // the last one of this run
 	Components []run.Status `json:"components"`
 }
 
@@ -99,7 +101,7 @@ func (a *Appliance) collect() Facts {
 		SpaceUsedMB: spaceUsed(recording.Log.Card), SDInfo: a.machine.CardID(), SDUsedLifespan: "?", ResetCause: a.reset,
 		CertsServer: []string{}, V: 1, Time: rfc3339(now.Time), TimeState: now.State(), Device: a.deviceFacts(),
 		Clock: a.clock.Status(), Log: recording.Log, Buses: recording.Buses, Cancrypt: []struct{}{},
-		Settings: a.settingsFacts(), System: a.systemFacts(),
+		Settings: a.settingsFacts(), System: a.systemFacts(recording.Log.Card.Written),
 	}
 	a.collectUpload(&f, recording)
 	return f
@@ -143,9 +145,12 @@ func (a *Appliance) settingsFacts() settingsFacts {
 	return settingsFacts{Policy: a.settings.OTA.Policy, Config: settingFact{"settled", a.settings.SHA256(), "card"}, Bundle: bundle}
 }
 
-func (a *Appliance) systemFacts() systemFacts {
+func (a *Appliance) systemFacts(segments int64) systemFacts {
 	rss, cpu := usage(a.o.Machine)
-	f := systemFacts{RSSBytes: rss, CPUMS: cpu.Milliseconds(), WatchdogMS: run.WatchdogInterval().Milliseconds(), Components: []run.Status{}}
+	f := systemFacts{
+		RSSBytes: rss, CPUMS: cpu.Milliseconds(), WatchdogMS: run.WatchdogInterval().Milliseconds(),
+		Wear: a.machine.Wear(a.o.Root).since(a.wear, segments), DriveEnd: a.drive.facts(), Components: []run.Status{},
+	}
 	for _, s := range a.services {
 		f.Components = append(f.Components, s.Status())
 	}

@@ -34,6 +34,7 @@ func (a *Appliance) identify(context.Context) error {
 // wireRecording builds the path from the buses to sealed segments, and
 // recovers the card.
 func (a *Appliance) wireRecording(context.Context) error {
+	a.wear = a.machine.Wear(a.o.Root)
 	var err error
 	if a.buses, err = openBuses(a.o, a.settings.Config); err != nil {
 		return err
@@ -83,7 +84,7 @@ func loggerBuses(c *config.Config) []logger.Bus {
 // wireServices builds everything that may fail without touching the recording.
 func (a *Appliance) wireServices(context.Context) error {
 	a.facts = newFactsWriter(a.card, a.log, a.collect)
-	services := []run.Component{a.facts, run.Func("clock", a.saveClock)}
+	services := []run.Component{a.facts, run.Func("clock", a.saveClock), run.Func("power", a.watchPower)}
 	if a.settings.Upload.Mode != config.ModeOff {
 		a.store = newStore(a.settings, a.card, a.state, a.clock, a.log)
 		a.uploader = uploader.New(a.uploaderOptions())

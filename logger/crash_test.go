@@ -24,8 +24,13 @@ const lostInShortRun = 1000
 // many of them were promised: fed a flush interval before the last moment with
 // power.
 func shortRun(t *testing.T, f *memfs.FS) (sent, promised int, err error) {
+	return runShort(t, f, 5, false)
+}
+
+func runShort(t *testing.T, f *memfs.FS, rounds int, compress bool) (sent, promised int, err error) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, f)
+		r.o.Compress = compress
 		r.o.SplitSize = 42_000
 		r.o.Clock = clock.New(clock.Options{Read: r.clocks.read})
 		var l *Logger
@@ -34,7 +39,7 @@ func shortRun(t *testing.T, f *memfs.FS) (sent, promised int, err error) {
 		}
 		done := make(chan error)
 		go func() { done <- l.Run(context.Background()) }()
-		for i := range 5 {
+		for i := range rounds {
 			r.send(70, uint8(i%2+1))
 			if i == 2 {
 				now := r.clocks.read().Wall

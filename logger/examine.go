@@ -55,6 +55,9 @@ func examine(fsys durable.FS, name string) (line segment.SealLine, err error) {
 		facts.count(record)
 	}
 	line = facts.line()
+	if r.Sorted() {
+		line.Form = formPacked
+	}
 	if r.End() == "orderly" {
 		line.End = "orderly"
 	}
@@ -89,6 +92,12 @@ func (f *facts) count(record mdf.Record) {
 	}
 }
 
+// Forms of a segment in its seal line.
+const (
+	formRaw    = "raw" // finished, unsorted
+	formPacked = "dz"  // sorted, compressed
+)
+
 // clockStates are the words of a seal line, the better first.
 func clockStates() [3]string { return [...]string{"synchronised", "unsynchronised", "below_floor"} }
 
@@ -105,7 +114,7 @@ func clockRank(synchronised, belowFloor bool) int {
 func (f *facts) line() segment.SealLine {
 	line := segment.SealLine{
 		Device: segment.Device(f.header.Device), Session: f.header.Session, Split: f.header.Split,
-		Start: moment(f.header.Start), Form: "raw", Frames: f.frames, Gaps: f.gaps, Lost: f.lost,
+		Start: moment(f.header.Start), Form: formRaw, Frames: f.frames, Gaps: f.gaps, Lost: f.lost,
 		End: "cut", Clock: clockStates()[f.clock], Config: f.header.ConfigSHA256,
 	}
 	if f.frames > 0 {

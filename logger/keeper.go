@@ -48,13 +48,17 @@ type keeperView struct {
 type job struct {
 	name  segment.Name // the folder's session
 	line  segment.SealLine
+	raw   bool  // its name is .raw: it is compressed if there is time and room
+	found bool  // raw: by recovery; line is empty
+	final bool  // raw: the box is about to go; no time for it and those before it
 	mend  bool  // it has to be repaired and renamed first; line is empty
 	keep  int64 // mend: bytes that were synced for sure; 0: do not cut
 	empty bool  // mend: nothing but the header was promised: remove it
 	done  chan struct{}
 
-	due   time.Time // not before
-	pause time.Duration
+	press *press        // its compression, begun
+	due   time.Time     // not before
+	pause time.Duration // before the next try
 }
 
 func newKeeper(o *Options, tell *teller) *keeper {
@@ -87,6 +91,7 @@ func (k *keeper) run(stop <-chan struct{}) {
 		case <-tick.C:
 		case <-stop:
 			k.round(true)
+			k.abandon()
 			return
 		}
 		k.round(false)
@@ -106,11 +111,16 @@ func (k *keeper) round(last bool) {
 	}
 }
 
-// work does all jobs that are due, in order; those that fail come again.
+// work does the jobs that are due, in order, up to one that is still being
+// compressed; those that fail come again. With all it waits for nothing.
 func (k *keeper) work(all bool) {
-	for _, j := range k.waiting() {
+	jobs := k.waiting()
+	for i, j := range jobs {
 		if !all && time.Now().Before(j.due) {
 			continue
+		}
+		if j.raw && !k.pressed(j, all || hurried(jobs[i:])) {
+			return
 		}
 		err := k.do(j)
 		if err == nil {
@@ -119,16 +129,21 @@ func (k *keeper) work(all bool) {
 			k.o.Sealed()
 			continue
 		}
-		if errors.Is(err, fs.ErrNotExist) {
-			k.finish(j) // another card: the segment is recovered where it is found
-		}
-		if j.pause == 0 {
-			k.o.Log.Error("segment not sealed yet", "segment", j.name.String(), "error", err)
-			k.tell.tell("segment", "not sealed", 0, detail{"session": j.name.Session, "split": j.name.Split})
-		}
-		j.pause = min(max(2*j.pause, time.Second), time.Minute)
-		j.due = time.Now().Add(j.pause)
+		k.again(j, err)
 	}
+}
+
+// again puts off a job that failed.
+func (k *keeper) again(j *job, err error) {
+	if errors.Is(err, fs.ErrNotExist) {
+		k.finish(j) // another card: the segment is recovered where it is found
+	}
+	if j.pause == 0 {
+		k.o.Log.Error("segment not sealed yet", "segment", j.name.String(), "error", err)
+		k.tell.tell("segment", "not sealed", 0, detail{"session": j.name.Session, "split": j.name.Split})
+	}
+	j.pause = min(max(2*j.pause, time.Second), time.Minute)
+	j.due = time.Now().Add(j.pause)
 }
 
 func (k *keeper) waiting() []*job {

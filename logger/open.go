@@ -170,10 +170,11 @@ func (r *recorder) sync() {
 // seal finishes the open segment, if there is one, and hands it to the keeper;
 // done is closed when its seal line stands.
 func (r *recorder) seal() (done <-chan struct{}) {
-	return r.sealAt(anchorOf(r.o.Clock.Now(), false))
+	return r.sealAt(anchorOf(r.o.Clock.Now(), false), false)
 }
 
-func (r *recorder) sealAt(last mdf.Clock) (done <-chan struct{}) {
+// sealAt seals with a last anchor; final is for a box that is about to go.
+func (r *recorder) sealAt(last mdf.Clock, final bool) (done <-chan struct{}) {
 	r.writeLosses()
 	r.writeNotes()
 	r.sync()
@@ -182,17 +183,18 @@ func (r *recorder) sealAt(last mdf.Clock) (done <-chan struct{}) {
 		return nil
 	}
 	r.seg = nil
-	j := &job{name: s.name}
+	next := r.keep.finished()
+	j := &job{name: s.name, raw: next == segment.Raw, final: final}
 	s.clock = max(s.clock, clockRank(last.Synchronised, last.BelowFloor))
 	err := errors.Join(s.w.Finish(last), s.file.Close())
 	if err == nil {
-		err = r.keep.card.Seal(s.name, segment.Part)
+		err = r.keep.card.Rename(s.name, segment.Part, next)
 	}
 	stats := s.w.Stats()
 	r.counts.sealed += s.w.Size()
 	if err != nil {
 		// All records were durable before: the keeper finishes it as recovery would.
-		j.mend = true
+		j.mend, j.raw = true, false
 		r.o.Log.Error("segment not finished", "segment", s.name.String(), "error", err)
 	} else {
 		j.line = s.line(stats)

@@ -29,6 +29,9 @@ type Options struct {
 	Flush       time.Duration // longest time a record stays in memory, 1 s
 	KeepFree    Reserve
 	KeepUnsent  bool // unsent: keep; else the oldest unsent goes, and is counted
+	// Compress sorts and compresses finished segments before they are sealed
+	// (mdf.Compress), at the lowest priority.
+	Compress bool
 	// LeaveOutErrors leaves the error messages of the kernel out (error_frames:
 	// false); gaps and states stay.
 	LeaveOutErrors bool
@@ -69,20 +72,23 @@ type Bus struct {
 
 // Link is what is known of a bus's interface.
 type Link struct {
-	Number        uint8
-	Interface     string
-	State         can.State // 10-15; 0: unknown
-	Controller    can.State // 20-26; 0: unknown
-	Bitrate       uint32    // bit/s
-	DataBitrate   uint32
-	ListenOnly    bool
-	FD            bool
-	Differs       []string // how the settings are not what they should be, in words
-	Problem       string   // why the interface is not open, or could not be set
-	LeftOut       uint64   // messages that the source left out: no frames, or its own frames that shall not be logged
-	Unlogged      uint64   // of LeftOut: its own frames
-	Stamps        string   // hardware, software
-	ReceiveBuffer int      // bytes granted
+	Number      uint8
+	Interface   string
+	State       can.State // 10-15; 0: unknown
+	Controller  can.State // 20-26; 0: unknown
+	Bitrate     uint32    // bit/s
+	DataBitrate uint32
+	ListenOnly  bool
+	FD          bool
+	Differs     []string // how the settings are not what they should be, in words
+	Problem     string   // why the interface is not open, or could not be set
+	LeftOut     uint64   // messages that the source left out: no frames, or its own frames that shall not be logged
+	Unlogged    uint64   // of LeftOut: its own frames
+	Filtered    uint64   // frames that Bus.Filter leaves out and the kernel therefore did not hand over
+	// FilteredUnknown: there may be more of these.
+	FilteredUnknown bool
+	Stamps          string // hardware, software
+	ReceiveBuffer   int    // bytes granted
 }
 
 // Reserve is the room that segments never use: a share of the card, or bytes.

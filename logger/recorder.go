@@ -331,7 +331,7 @@ func (r *recorder) rotate(final bool) (segment.Name, <-chan struct{}) {
 		return segment.Name{}, nil
 	}
 	name := r.seg.name
-	done := r.seal()
+	done := r.sealAt(anchorOf(r.o.Clock.Now(), false), final)
 	if r.idle = final; !final {
 		r.open()
 	}

@@ -99,8 +99,8 @@ func (k *keeper) steps(s segment.Segment, rec *Recovery) (again bool, err error)
 			return true, err
 		case segment.Repair:
 			return true, k.repair(s.Name, segment.Part, rec)
-		case segment.Compress: // this version seals it as it is
-			return true, k.repair(s.Name, segment.Raw, rec)
+		case segment.Compress:
+			return k.later(s.Name, rec)
 		}
 	}
 	return false, nil
@@ -116,8 +116,8 @@ func readable(f durable.File) bool {
 	return err == nil
 }
 
-// repair finishes a file and gives it the sealed name; one that holds nothing
-// is removed.
+// repair finishes a file and gives it its next name; one that holds nothing is
+// removed.
 func (k *keeper) repair(n segment.Name, suffix segment.Suffix, rec *Recovery) error {
 	f, err := k.card.FS.Edit(k.card.Path(n, suffix))
 	if err != nil {
@@ -131,8 +131,13 @@ func (k *keeper) repair(n segment.Name, suffix segment.Suffix, rec *Recovery) er
 		rec.Removed++
 		return k.card.Drop(n, segment.Of(suffix))
 	}
-	if err := k.card.Seal(n, suffix); err != nil {
-		return err
+	if to := k.finished(); to != suffix {
+		if err := k.card.Rename(n, suffix, to); err != nil {
+			return err
+		}
+	}
+	if report.Already && suffix == segment.Raw && k.o.Compress {
+		return nil // it waits as before
 	}
 	rec.Repaired++
 	if report.Cut {
@@ -141,6 +146,18 @@ func (k *keeper) repair(n segment.Name, suffix segment.Suffix, rec *Recovery) er
 	k.o.Log.Warn("segment recovered", "segment", n.String(), "cut", report.Cut, "dropped_bytes", report.Dropped)
 	k.tell.tell("segment", "recovered", 0, detail{"session": n.Session, "split": n.Split, "dropped_bytes": report.Dropped})
 	return nil
+}
+
+// later leaves a finished segment to the compression, if there is any.
+func (k *keeper) later(n segment.Name, rec *Recovery) (again bool, err error) {
+	if err := k.repair(n, segment.Raw, rec); err != nil || !k.o.Compress {
+		return true, err
+	}
+	s, err := k.card.Load(n)
+	if err == nil && s.Has.Has(segment.Raw) && !k.held(n) {
+		k.add(&job{name: n, raw: true, found: true})
+	}
+	return false, err
 }
 
 // findEnd cuts torn seal logs, finds the end of the chain and tells which splits

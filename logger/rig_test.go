@@ -298,7 +298,7 @@ func checkLine(t testing.TB, f durable.FS, card segment.Card, s segment.Segment,
 		t.Errorf("segment %s: its seal line says %d frames, %d gaps, %s; found %d, %d, %s", s.Name, line.Frames, line.Gaps, line.End, len(got.frames), len(got.gaps), got.end)
 	}
 	if want, err := examine(f, card.Path(s.Name, segment.Sealed)); err != nil || want.First != line.First || want.Last != line.Last ||
-		want.Clock != line.Clock || want.Lost != line.Lost || want.Start != line.Start {
+		want.Clock != line.Clock || want.Form != line.Form || want.Lost != line.Lost || want.Start != line.Start {
 		t.Errorf("segment %s: its seal line is %+v, its file says %+v (%v)", s.Name, line, want, err)
 	}
 }

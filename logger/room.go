@@ -2,13 +2,14 @@ package logger
 
 import (
 	"canseal/can"
+	"canseal/internal/durable"
 	"canseal/segment"
 )
 
 // retain deletes when the free space has fallen below the reserve, and tells the
 // recorder to stop when there is nothing to delete.
 func (k *keeper) retain() {
-	space, err := k.card.FS.Space()
+	space, err := k.space()
 	if err != nil {
 		return
 	}
@@ -23,7 +24,7 @@ func (k *keeper) retain() {
 			k.o.Log.Error("segments not deleted", "error", err)
 		}
 		v.Low = lossy
-		if space, err = k.card.FS.Space(); err != nil {
+		if space, err = k.space(); err != nil {
 			return
 		}
 		short = space.Free < reserve || short && space.Free < enough
@@ -31,6 +32,18 @@ func (k *keeper) retain() {
 		short, v.Low = false, v.Low && space.Free < enough+k.o.SplitSize
 	}
 	k.publish(func(w *keeperView) { w.Short, w.Low, w.Space, w.Reserve = short, v.Low, space, reserve })
+}
+
+// space is the room of the card. What the compression uses for its work counts
+// as free: it goes, or takes the place of more, and nothing is deleted for it.
+func (k *keeper) space() (durable.Space, error) {
+	space, err := k.card.FS.Space()
+	for _, j := range k.waiting() {
+		if j.press != nil {
+			space.Free += j.press.written.Load()
+		}
+	}
+	return space, err
 }
 
 // makeRoom deletes until need bytes are free or nothing is left; lossy tells

@@ -17,12 +17,17 @@ func (k *keeper) do(j *job) error {
 			return err
 		}
 	}
+	if j.raw {
+		if err := k.place(j); err != nil {
+			return err
+		}
+	}
 	if j.pause > 0 { // an earlier try may have written the line
 		if done, err := k.sealed(j.name); done || err != nil {
 			return err
 		}
 	}
-	if j.mend {
+	if j.mend || j.found {
 		line, err := examine(k.card.FS, k.card.Path(j.name, segment.Sealed))
 		if err != nil {
 			return err
@@ -35,6 +40,7 @@ func (k *keeper) do(j *job) error {
 	}
 	defer f.Close()
 	line := j.line
+	line.Form = j.form()
 	if line.SHA256, line.Size, err = hashFile(f); err != nil {
 		return fmt.Errorf("hash segment %s: %w", j.name, err)
 	}
@@ -51,8 +57,12 @@ func (k *keeper) mend(j *job) error {
 		}
 		return k.card.FS.SyncDir(k.card.Folder(j.name.Session))
 	}
-	if s, err := k.card.Load(j.name); err != nil || s.Sealed() {
+	s, err := k.card.Load(j.name)
+	if err != nil || s.Sealed() {
 		return err
+	}
+	if s.Has.Has(segment.Raw) && !s.Open() { // finished: only the sync of its folder failed
+		return k.card.Seal(j.name, segment.Raw)
 	}
 	if err := repairFile(k.card.FS, part, j.keep); err != nil {
 		return err

@@ -76,7 +76,7 @@ func (r *recorder) finishTurn() {
 		return
 	}
 	now.Time -= int64(t.step.Moved)
-	r.sealAt(now)
+	r.sealAt(now, false)
 	r.open()
 }
 

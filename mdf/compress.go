@@ -37,8 +37,8 @@ func Compress(dst io.WriterAt, src io.ReaderAt, size int64) (Stats, error) {
 	stats.Records[ridMark] = 0
 	c := &compressor{src: src, dst: dst, o: o, index: x, packer: newPacker()}
 	c.at = int64(len(o.compressed(&stats, o.empty(&stats))))
-	for rid := ridData8; rid < ridEnd; rid++ {
-		if err := c.group(rid); err != nil {
+	for rid, n := range stats.Records {
+		if err := c.group(uint8(rid), n); err != nil {
 			return Stats{}, err
 		}
 	}

@@ -100,8 +100,9 @@ func TestCompressedFilesHoldTheSameRecordsByTime(t *testing.T) {
 		"rising": randomRecords(r, 30_000), "stepping": shuffled(r, 120_000), "one of each": oneOfEach(), "none": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := newCard(nil)
-			w := writing(t, f, header, records, 700)
+			f, h := newCard(nil), header
+			h.Plain = records != nil
+			w := writing(t, f, h, records, 700)
 			if err := w.Finish(Clock{Time: start + 1e15, Boot: 7}); err != nil {
 				t.Fatal(err)
 			}

@@ -30,17 +30,17 @@ type packer struct {
 
 func newPacker() *packer {
 	deflate, _ := flate.NewWriter(nil, fastest) // fails for levels that there are not
-	return &packer{deflate: deflate, columns: make([]byte, maxPacked)}
+	return &packer{deflate: deflate}
 }
 
 // pack returns the DZ block, with its padding, of rows of 1 + size bytes; it
 // is valid until the next call.
 func (p *packer) pack(rows []byte, size int) ([]byte, error) {
-	columns := p.columns[:len(rows)/(1+size)*size]
-	toColumns(columns, rows, size)
+	p.columns = grown(p.columns, len(rows)/(1+size)*size)
+	toColumns(p.columns, rows, size)
 	p.out.Reset()
 	p.out.Write(make([]byte, dzHeader))
-	if err := p.zip(columns); err != nil {
+	if err := p.zip(p.columns); err != nil {
 		return nil, err
 	}
 	length := p.out.Len()
@@ -48,7 +48,7 @@ func (p *packer) pack(rows []byte, size int) ([]byte, error) {
 	b := p.out.Bytes()
 	copy(b, "##DZ")
 	copy(b[8:], le(uint64(length), uint64(0), [2]byte{'D', 'T'}, uint8(zipTurned), uint8(0),
-		uint32(size), uint64(len(columns)), uint64(length-dzHeader)))
+		uint32(size), uint64(len(p.columns)), uint64(length-dzHeader)))
 	return b, nil
 }
 

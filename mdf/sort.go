@@ -45,10 +45,13 @@ func (s *strand) take(until moment, stride int) []byte {
 // group sorts and packs the records of a group. A piece is read when the
 // records before its earliest one are through; as the stream is nearly sorted,
 // few are open at once.
-func (c *compressor) group(rid uint8) error {
-	stride := 1 + c.o.size[rid]
-	c.rows = slices.Grow(c.rows[:0], stride*perBlock(stride-1))
+func (c *compressor) group(rid uint8, records uint64) error {
 	queue := c.index.byTime(rid)
+	if len(queue) == 0 {
+		return nil
+	}
+	stride := 1 + c.o.size[rid]
+	c.rows = slices.Grow(c.rows[:0], stride*int(min(records, uint64(perBlock(stride-1)))))
 	for len(queue) > 0 || len(c.strands) > 0 {
 		for len(queue) > 0 && (len(c.strands) == 0 || !c.strands[0].next().before(c.index.earliest(queue[0], rid))) {
 			if err := c.open(queue[0], rid); err != nil {

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	maxGroups  = 256     // data groups of a sorted file
-	maxRecords = 1 << 31 // of one file
+	maxGroups  = 256             // data groups of a sorted file
+	maxRecords = uint64(1) << 31 // of one file
 )
 
 // list is the DL block of a group: where its DZ blocks are.

@@ -1,0 +1,212 @@
+package logger
+
+import (
+	"context"
+	"slices"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"canseal/internal/clock"
+	"canseal/internal/durable/memfs"
+)
+
+// forms are the forms of a card's segments, by the seal lines in their order.
+func forms(c contents) (list []string) {
+	for _, line := range c.lines {
+		list = append(list, line.Form)
+	}
+	return list
+}
+
+// inSplitOrder wants the seal lines of each session by split.
+func inSplitOrder(t *testing.T, c contents) {
+	t.Helper()
+	for i, line := range c.lines[1:] {
+		if before := c.lines[i]; before.Session == line.Session && before.Split >= line.Split {
+			t.Errorf("split %d was sealed before split %d", before.Split, line.Split)
+		}
+	}
+}
+
+func TestFinishedSegmentsAreCompressed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard())
+		r.o.Compress, r.o.SplitTime = true, 2*time.Second
+		r.start().run(7, 50)
+		r.stop()
+		c := inventory(t, r.card)
+		account(t, len(r.sent), c)
+		inSplitOrder(t, c)
+		list := forms(c)
+		if n := len(list); n < 3 || slices.Contains(list[:n-1], formRaw) || list[n-1] != formRaw {
+			t.Errorf("found forms %v, wanted all %s but the last, which the end of the run sealed as it was", list, formPacked)
+		}
+	})
+}
+
+// overtaken fills a card with segments faster than any of them is compressed.
+func TestTheOldestAreSealedAsTheyAreWhenMoreThanFourWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard())
+		r.o.Compress, r.o.SplitSize = true, 39_000
+		r.start()
+		r.logger.keep.hold()
+		for range 10 {
+			r.send(100, 1)
+			time.Sleep(1010 * time.Millisecond)
+		}
+		waiting := len(r.logger.keep.waiting())
+		r.logger.keep.letGo()
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if left := r.logger.keep.waiting(); len(left) != 0 || waiting <= maxWaiting {
+			t.Errorf("%d waited, %d still do", waiting, len(left))
+		}
+		r.stop()
+		c := inventory(t, r.card)
+		account(t, len(r.sent), c)
+		inSplitOrder(t, c)
+		list := forms(c)
+		whole := len(list) - 1
+		if got := slices.Index(list, formPacked); got != waiting-maxWaiting || slices.Contains(list[got:whole], formRaw) {
+			t.Errorf("%d waited, found forms %v", waiting, list)
+		}
+	})
+}
+
+func TestTheLastSegmentBeforePowerGoesIsNotCompressed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard())
+		r.o.Compress = true
+		r.start().run(2, 50)
+		if _, err := r.logger.Rotate(context.Background(), false); err != nil {
+			t.Fatal(err)
+		}
+		r.run(2, 50)
+		r.logger.keep.hold() // so that the first of these still waits
+		r.logger.ask(context.Background(), func(rec *recorder) { rec.rotate(false) })
+		r.run(2, 50)
+		var done <-chan struct{}
+		r.logger.ask(context.Background(), func(rec *recorder) { _, done = rec.rotate(true) })
+		r.logger.keep.letGo()
+		<-done
+		if got := forms(inventory(t, r.card)); !slices.Equal(got, []string{formPacked, formRaw, formRaw}) {
+			t.Errorf("found forms %v", got)
+		}
+		r.stop()
+	})
+}
+
+func TestWithoutRoomASegmentIsSealedAsItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard())
+		r.card.Limit(1_130_000)
+		r.o.Compress, r.o.SplitSize, r.o.SplitTime = true, 1_100_000, 2*time.Second
+		r.start().run(5, 50)
+		r.stop()
+		c := inventory(t, r.card)
+		account(t, len(r.sent), c)
+		if list := forms(c); slices.Contains(list, formPacked) {
+			t.Errorf("found forms %v", list)
+		}
+	})
+}
+
+func TestWhatWasLeftRawIsCompressedAtTheNextStart(t *testing.T) {
+	f := newCard()
+	var sent int
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, f)
+		r.o.Compress, r.o.SplitTime = true, 2*time.Second
+		r.start()
+		r.logger.keep.hold() // nothing is compressed before the power fails
+		r.run(7, 50)
+		sent = len(r.sent)
+		f.Fault(func(memfs.Op) error { return memfs.ErrPower })
+		r.logger.keep.letGo()
+		r.stop()
+	})
+	left := f.Crash(2)
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, left)
+		r.o.Compress = true
+		r.start()
+		time.Sleep(5 * time.Second)
+		r.stop()
+		c := inventory(t, left)
+		inSplitOrder(t, c)
+		raw := 0
+		for _, line := range c.lines {
+			if line.Session == 1 && line.Form == formRaw {
+				raw++
+			}
+		}
+		if len(c.frames) < sent-100 || raw > 0 || len(c.lines) < 4 {
+			t.Errorf("%d of %d frames, forms %v", len(c.frames), sent, forms(c))
+		}
+	})
+}
+
+// compressing starts a box that compresses on what a power cut left, lets it
+// work, and ends it.
+func compressing(t *testing.T, f *memfs.FS) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, f)
+		r.o.Compress = true
+		r.o.Clock = clock.New(clock.Options{Read: r.clocks.read})
+		l, rec, err := Prepare(r.o)
+		if err != nil || len(rec.Problems) > 0 {
+			t.Fatal(err, rec.Problems)
+		}
+		go func() { r.done <- l.Run(context.Background()) }()
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		if left := l.keep.waiting(); len(left) > 0 {
+			t.Errorf("%d segments still wait", len(left))
+		}
+		r.stop()
+	})
+}
+
+func TestAPowerCutInTheCompressionKeepsTheSegment(t *testing.T) {
+	for _, row := range []struct {
+		name   string
+		search func(testing.TB, func(*memfs.FS), func(*memfs.FS) error, func(*memfs.FS))
+	}{{"ext4", memfs.EachCrash}, {"FAT", memfs.EachCrashOnFAT}} {
+		t.Run(row.name, func(t *testing.T) {
+			var sent, promised, n int
+			row.search(t, withState, func(f *memfs.FS) (err error) {
+				sent, promised, err = runShort(t, f, 3, true)
+				return err
+			}, func(left *memfs.FS) {
+				if n++; n%4 == 0 {
+					compressing(t, left)
+				}
+				survives(t, left, sent, promised)
+			})
+		})
+	}
+}
+
+func TestAFaultInTheCompressionLosesNothing(t *testing.T) {
+	for _, fault := range []error{syscall.EIO, syscall.ENOSPC} {
+		t.Run(fault.Error(), func(t *testing.T) {
+			var sent int
+			memfs.EachFault(t, fault, withState, func(f *memfs.FS) (err error) {
+				sent, _, err = runShort(t, f, 3, true)
+				return err
+			}, func(f *memfs.FS, err error) {
+				if err != nil {
+					t.Errorf("Run: %v; wanted that it goes on", err)
+				}
+				if rec := recovered(t, f); len(rec.Problems) > 0 {
+					t.Errorf("recovery: %+v", rec)
+				}
+				account(t, sent+lostInShortRun, inventory(t, f))
+			})
+		})
+	}
+}

@@ -160,7 +160,11 @@ func (w *walk) control(c *Control, path string) {
 	if s.Factor == 0 && w.sound(at+".factor") {
 		w.conflict(at+".factor", "0", "another number", "with 0 the signal would be constant")
 	}
-	if s.ByteOrder == "intel" && s.StartBit+s.Length > 512 && w.sound(at) {
+	end := s.StartBit + s.Length
+	if s.ByteOrder == "motorola" { // which begins at its highest bit
+		end = s.StartBit/8*8 + 7 - s.StartBit%8 + s.Length
+	}
+	if end > 512 && w.sound(at) {
 		w.conflict(at+".length", strconv.Itoa(s.Length), "an end within 64 bytes (bit 511)", "")
 	}
 }

@@ -354,7 +354,7 @@ func (m *model) event(e can.Event) {
 		}
 	}
 	fate := pass
-	if m.filter.list != nil {
+	if m.filter.list != nil && e.Dir != can.Tx {
 		fate = m.filter.decide(e)
 	}
 	switch {

@@ -55,11 +55,16 @@ func (g *gates) pinning() (is bool) {
 }
 
 // admit tells whether a data or remote frame is to be recorded now. The frame
-// that pauses still is, the one that resumes already.
+// that pauses still is, the one that resumes already. Filters are for what is
+// received: frames that this program sends pass.
 func (r *recorder) admit(e *can.Event) bool {
 	c := r.gates.controls[e.Bus%buses]
 	held := c != nil && r.steer(c, e)
-	switch fate := r.gates.filters[e.Bus%buses].decide(e); {
+	fate := pass
+	if e.Dir != can.Tx {
+		fate = r.gates.filters[e.Bus%buses].decide(e)
+	}
+	switch {
 	case fate != pass:
 		r.counts.leave(e.Bus, fate, 1)
 		return false

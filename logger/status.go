@@ -17,18 +17,20 @@ type Status struct {
 
 // LogStatus is the section log. Counters are of this run.
 type LogStatus struct {
-	Session     uint32        `json:"session"`
-	Split       uint32        `json:"split"`
-	State       string        `json:"state"` // recording, paused, stopped
-	Frames      uint64        `json:"frames"`
-	Bytes       int64         `json:"bytes"`
-	OpenBytes   int64         `json:"open_bytes"`
-	Lost        Lost          `json:"lost"`
-	LostAtLeast bool          `json:"lost_at_least"` // some of Lost are lower bounds
-	LeftOut     LeftOut       `json:"left_out"`
-	Card        CardStatus    `json:"card"`
-	Segments    SegmentStatus `json:"segments"`
-	Seal        SealStatus    `json:"seal"`
+	Session     uint32  `json:"session"`
+	Split       uint32  `json:"split"`
+	State       string  `json:"state"` // recording, paused, stopped
+	Frames      uint64  `json:"frames"`
+	Bytes       int64   `json:"bytes"`
+	OpenBytes   int64   `json:"open_bytes"`
+	Lost        Lost    `json:"lost"`
+	LostAtLeast bool    `json:"lost_at_least"` // some of Lost are lower bounds
+	LeftOut     LeftOut `json:"left_out"`
+	// LeftOutAtLeast: the kernel filters, and its counters do not tell how much.
+	LeftOutAtLeast bool          `json:"left_out_at_least,omitempty"`
+	Card           CardStatus    `json:"card"`
+	Segments       SegmentStatus `json:"segments"`
+	Seal           SealStatus    `json:"seal"`
 }
 
 // Lost counts frames by the place that lost them. A loss of unknown size
@@ -96,27 +98,28 @@ type SealStatus struct {
 
 // BusStatus is one entry of the section buses.
 type BusStatus struct {
-	Number        uint8    `json:"number"`
-	Interface     string   `json:"interface"`
-	Link          string   `json:"link,omitempty"`
-	Controller    string   `json:"controller,omitempty"`
-	Bitrate       uint32   `json:"bitrate,omitempty"`
-	DataBitrate   uint32   `json:"data_bitrate,omitempty"`
-	ListenOnly    bool     `json:"listen_only"`
-	FD            bool     `json:"fd"`
-	Differs       []string `json:"differs,omitempty"`
-	Problem       string   `json:"problem,omitempty"`
-	Stamps        string   `json:"stamps,omitempty"`
-	ReceiveBuffer int      `json:"receive_buffer_bytes,omitempty"`
-	Frames        uint64   `json:"frames"`
-	Errors        uint64   `json:"errors"`
-	Sent          uint64   `json:"sent"`
-	OtherTx       uint64   `json:"other_tx"`
-	Lost          Lost     `json:"lost"`
-	LeftOut       uint64   `json:"left_out"`
-	LastFrame     string   `json:"last_frame,omitempty"` // RFC 3339
-	Recording     string   `json:"recording"`            // as log.state
-	Role          string   `json:"role,omitempty"`
+	Number         uint8    `json:"number"`
+	Interface      string   `json:"interface"`
+	Link           string   `json:"link,omitempty"`
+	Controller     string   `json:"controller,omitempty"`
+	Bitrate        uint32   `json:"bitrate,omitempty"`
+	DataBitrate    uint32   `json:"data_bitrate,omitempty"`
+	ListenOnly     bool     `json:"listen_only"`
+	FD             bool     `json:"fd"`
+	Differs        []string `json:"differs,omitempty"`
+	Problem        string   `json:"problem,omitempty"`
+	Stamps         string   `json:"stamps,omitempty"`
+	ReceiveBuffer  int      `json:"receive_buffer_bytes,omitempty"`
+	Frames         uint64   `json:"frames"`
+	Errors         uint64   `json:"errors"`
+	Sent           uint64   `json:"sent"`
+	OtherTx        uint64   `json:"other_tx"`
+	Lost           Lost     `json:"lost"`
+	LeftOut        uint64   `json:"left_out"`
+	LeftOutAtLeast bool     `json:"left_out_at_least,omitempty"`
+	LastFrame      string   `json:"last_frame,omitempty"` // RFC 3339
+	Recording      string   `json:"recording"`            // as log.state
+	Role           string   `json:"role,omitempty"`
 }
 
 // Status is a snapshot; it does not wait for the card.
@@ -125,7 +128,13 @@ func (l *Logger) Status() Status {
 	s := l.snap
 	l.mu.Unlock()
 	v := l.keep.view()
-	return Status{Log: logStatus(&s, &v), Buses: l.busStatus(&s), PlainDeleted: v.PlainDeleted}
+	links := l.o.Links()
+	status := Status{Log: logStatus(&s, &v), Buses: l.busStatus(&s, links), PlainDeleted: v.PlainDeleted}
+	for _, link := range links {
+		status.Log.LeftOut.Filter += link.Filtered
+		status.Log.LeftOutAtLeast = status.Log.LeftOutAtLeast || link.FilteredUnknown
+	}
+	return status
 }
 
 func logStatus(s *snapshot, v *keeperView) LogStatus {
@@ -150,28 +159,28 @@ func fullIn(room, written int64, in time.Duration) int64 {
 	return int64(float64(room) / float64(written) * in.Seconds())
 }
 
-func (l *Logger) busStatus(s *snapshot) []BusStatus {
+func (l *Logger) busStatus(s *snapshot, list []Link) []BusStatus {
 	links := make(map[uint8]Link)
-	for _, link := range l.o.Links() {
+	for _, link := range list {
 		links[link.Number] = link
 	}
-	list := make([]BusStatus, 0, len(l.o.Buses))
+	out := make([]BusStatus, 0, len(l.o.Buses))
 	for _, bus := range l.o.Buses {
 		b := statusOf(&s.counts.bus[bus.Number%buses], links[bus.Number])
 		b.Number, b.Interface, b.Role, b.Recording = bus.Number, bus.Interface, bus.Role, s.state
 		if s.state != "stopped" {
 			b.Recording = stateText(s.paused[bus.Number%buses])
 		}
-		list = append(list, b)
+		out = append(out, b)
 	}
-	return list
+	return out
 }
 
 func statusOf(c *busCounts, link Link) BusStatus {
 	b := BusStatus{
 		Bitrate: link.Bitrate, DataBitrate: link.DataBitrate, ListenOnly: link.ListenOnly, FD: link.FD,
 		Differs: link.Differs, Problem: link.Problem, Stamps: link.Stamps, ReceiveBuffer: link.ReceiveBuffer,
-		Frames: c.frames - c.lost[can.LostWrite], Errors: c.errors, Sent: c.sent + link.Unlogged, OtherTx: c.otherTx, Lost: lostOf(&c.lost), LeftOut: c.leftOut + link.LeftOut,
+		Frames: c.frames - c.lost[can.LostWrite], Errors: c.errors, Sent: c.sent + link.Unlogged, OtherTx: c.otherTx, Lost: lostOf(&c.lost), LeftOut: c.leftOut + link.LeftOut + link.Filtered, LeftOutAtLeast: link.FilteredUnknown,
 	}
 	if link.State != 0 {
 		b.Link = link.State.String()

@@ -31,6 +31,10 @@ type channel struct {
 	checked can.State // LinkDiffers, LinkAsConfigured; 0: not said
 	setup   setup
 
+	filters []unix.CanFilter // for the kernel; nil: none
+	pushed  bool             // the kernel has them
+	base    base
+
 	batch      *batch
 	notes      [batchSize]control
 	next, have int  // messages of the batch not yet delivered
@@ -41,10 +45,14 @@ func newChannel(i Interface) *channel {
 	if i.ReceiveBuffer == 0 {
 		i.ReceiveBuffer = DefaultReceiveBuffer
 	}
-	return &channel{
+	ch := &channel{
 		Interface: i, fd: -1, batch: newBatch(), setup: newSetup(),
 		status: InterfaceStatus{Name: i.Name, Bus: i.Bus, Stamps: "software"},
 	}
+	if filters, ok := kernelFilters(i.Filter, i.Pass); ok && i.Filter != nil {
+		ch.filters = filters
+	}
+	return ch
 }
 
 // open makes the socket. What the interface counted before is not our loss.
@@ -58,6 +66,7 @@ func (ch *channel) open(l link, now int64) error {
 	}
 	ch.fd, ch.opened, ch.fell, ch.dead, ch.drops = fd, true, false, false, 0
 	ch.last, ch.looked, ch.seen, ch.overflows = now, now, l, 0
+	ch.pushed, ch.base = false, base{}
 	ch.full = true
 	ch.status.ReceiveBuffer = granted
 	return nil

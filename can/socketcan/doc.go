@@ -58,6 +58,23 @@
 //	controller FIFO    error message with overflow                   LostController, at least
 //	                   rx_over_errors beyond those messages          LostInterface, at least
 //
+// # Filters in the kernel
+//
+// What Interface.Filter leaves out need not be copied and decoded: the list is
+// made into filters of the kernel (CAN_RAW_FILTER) where 64 masks, and 512
+// filters in all, say exactly the same. Else everything comes. Filters are set
+// at the first look after a valid frame has come, and taken back while the link is
+// down: until a frame is seen nobody knows whether the bit rate is right. Error
+// messages pass always.
+//
+// What the kernel leaves out it does not count. Status compares rx_packets of the
+// interface with what came here, once a second: exact when the bus is quiet, else
+// short or long by the frames under way. A frame that another program of this
+// machine sends, and the list leaves out, is counted on a vcan only; drivers of
+// kernels before 5.17 count their error messages in rx_packets, which then look
+// like frames left out. Without the interface's counters Status says that it does
+// not know.
+//
 // # Direction
 //
 // The kernel marks frames sent on this machine (MSG_DONTROUTE). Those that

@@ -124,6 +124,8 @@ func (c *Capture) present(ch *channel, l link) {
 		c.linkIs(ch, can.LinkDown)
 	}
 	c.notes = ch.compare(c.notes, l, c.now())
+	c.push(ch)
+	ch.countFiltered(&l)
 	if ch.setup.running {
 		c.configure(ch, &l)
 		return

@@ -20,6 +20,9 @@ type link struct {
 	mtu       uint32
 	dropped   uint64 // rx_dropped: no memory, backlog full
 	overflows uint64 // rx_over_errors: the controller's FIFO
+	counted   bool   // the counters are there
+	received  uint64 // rx_packets
+	loops     bool   // vcan: what is sent on this machine counts as received
 
 	// Of controllers; zero on vcan and vxcan.
 	controller         bool
@@ -169,6 +172,7 @@ func parseLink(b []byte) link {
 		case kind == unix.IFLA_MTU && len(v) >= 4:
 			l.mtu = e.Uint32(v)
 		case kind == unix.IFLA_STATS64 && len(v) >= 12*8: // struct rtnl_link_stats64
+			l.counted, l.received = true, e.Uint64(v)
 			l.dropped, l.overflows = e.Uint64(v[6*8:]), e.Uint64(v[11*8:])
 		case kind == unix.IFLA_LINKINFO:
 			l.parseInfo(v)
@@ -184,6 +188,7 @@ func (l *link) parseInfo(b []byte) {
 		switch {
 		case k == unix.IFLA_INFO_KIND:
 			kind = unix.ByteSliceToString(v)
+			l.loops = kind == "vcan"
 		case k == unix.IFLA_INFO_DATA && kind == "can":
 			l.controller = true
 			for k, v := range attributes(v) {

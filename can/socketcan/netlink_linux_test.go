@@ -48,6 +48,7 @@ func info(kind uint16, index, flags uint32) []byte {
 
 func controllerLink() []byte {
 	stats := make([]byte, 24*8)
+	binary.NativeEndian.PutUint64(stats, 4)
 	binary.NativeEndian.PutUint64(stats[6*8:], 5)
 	binary.NativeEndian.PutUint64(stats[11*8:], 6)
 	data := join(
@@ -70,7 +71,7 @@ func controllerLink() []byte {
 func TestParseAnswer(t *testing.T) {
 	got, err := parseAnswer(controllerLink())
 	want := link{
-		index: 7, name: "can0", can: true, up: true, mtu: 72, dropped: 5, overflows: 6,
+		index: 7, name: "can0", can: true, up: true, mtu: 72, dropped: 5, overflows: 6, counted: true, received: 4,
 		controller: true, restart: 100, state: can.ErrorPassive, bitRate: 500_000, dataRate: 2_000_000,
 		modes: unix.CAN_CTRLMODE_LISTENONLY | unix.CAN_CTRLMODE_FD, txErrors: 255, rxErrors: 12,
 	}

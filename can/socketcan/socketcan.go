@@ -39,6 +39,11 @@ type Interface struct {
 	ErrorFrames   bool   // deliver the kernel's error messages as frames; states and losses are drawn from them either way
 	Want          Settings
 	Configure     bool // set the link to Want, and up; needs CAP_NET_ADMIN
+	// Filter is what the kernel may leave out: the first rule that has a frame
+	// decides, a frame that none has is left out; nil: everything passes. Frames
+	// that pass it come all the same where the kernel cannot do it.
+	Filter []can.Rule
+	Pass   []ID // identifiers that pass whatever Filter says
 }
 
 // Settings are what a link is compared with. What is 0 or nil is not compared,
@@ -76,7 +81,11 @@ type InterfaceStatus struct {
 	LostController uint64 // at least
 	LeftOut        uint64 // messages that are no CAN or CAN FD frames
 	Unlogged       uint64 // of Sent: not delivered, as their sender wanted
-	LastFrame      int64  // stamp of the newest frame in ns since 1970 UTC; 0: none
+
+	Filters         int    // filters that are set in the kernel; 0: it lets everything pass
+	Filtered        uint64 // frames that the kernel left out, by the counters of the interface
+	FilteredUnknown bool   // the interface has no counters: it may be more
+	LastFrame       int64  // stamp of the newest frame in ns since 1970 UTC; 0: none
 }
 
 // PortOptions describe a Port.

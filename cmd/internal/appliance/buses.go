@@ -32,7 +32,7 @@ func captureOptions(c *config.Config, log *slog.Logger) socketcan.Options {
 	for _, b := range c.Buses {
 		out.Interfaces = append(out.Interfaces, socketcan.Interface{
 			Name: b.Interface, Bus: uint8(b.Number), ReceiveBuffer: int(b.ReceiveBuffer), ErrorFrames: c.Log.ErrorFrames,
-			Want: wanted(b.Check), Configure: b.Configure,
+			Want: wanted(b.Check), Configure: b.Configure, Filter: kernelRules(&b), Pass: needed(&b),
 		})
 	}
 	return out
@@ -91,6 +91,7 @@ func (b *buses) Links() []logger.Link {
 			Number: s.Bus, Interface: s.Name, State: s.Link, Controller: s.Controller, Bitrate: s.BitRate, DataBitrate: s.DataBitRate,
 			ListenOnly: s.ListenOnly, FD: s.FD, Stamps: s.Stamps, ReceiveBuffer: s.ReceiveBuffer,
 			Differs: s.Differs, Problem: s.Problem, LeftOut: s.LeftOut + s.Unlogged, Unlogged: s.Unlogged,
+			Filtered: s.Filtered, FilteredUnknown: s.FilteredUnknown,
 		})
 	}
 	return links

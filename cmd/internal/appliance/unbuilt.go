@@ -21,10 +21,7 @@ var unbuilt = []struct {
 	what   string
 }{
 	{"log.compress", nil, "compressed segments"},
-	{"buses[].filter", nil, "filters"},
-	{"buses[].filter[].", nil, "filters"},
-	{"buses[].control", nil, "event-driven recording"},
-	{"buses[].control.", nil, "event-driven recording"},
+	{"buses[].control.authentic", []string{"true"}, "control by authenticated frames alone"},
 	{"buses[].cancrypt.", nil, "CANcrypt"},
 	{"upload.mode", []string{"high"}, "mutual TLS"},
 	{"upload.order", nil, "the order of uploads"},

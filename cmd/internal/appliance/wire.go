@@ -73,14 +73,6 @@ func (a *Appliance) loggerOptions() logger.Options {
 	}
 }
 
-func loggerBuses(c *config.Config) []logger.Bus {
-	out := make([]logger.Bus, len(c.Buses))
-	for i, b := range c.Buses {
-		out[i] = logger.Bus{Number: uint8(b.Number), Interface: b.Interface, Role: string(b.Cancrypt.Role)}
-	}
-	return out
-}
-
 // wireServices builds everything that may fail without touching the recording.
 func (a *Appliance) wireServices(context.Context) error {
 	a.facts = newFactsWriter(a.card, a.log, a.collect)

@@ -38,7 +38,8 @@
 //     LinkUp          frames flow
 //
 //     Every change is one event of kind can.KindState. Changes are heard from
-//     rtnetlink at once, and looked for once a second.
+//     rtnetlink at once, and looked for once a second. An interface that was
+//     renamed is gone, and Status tells its new name.
 //
 //   - After Close, Read delivers what the kernel had queued, then io.EOF.
 //
@@ -46,34 +47,75 @@
 // come from the kernel's error messages, which are recorded as frames too, and
 // once a second from the driver.
 //
+// # Settings of a link
+//
+// Interface.Want is what a link shall be like; what it does not name is not
+// compared. The comparison is an event at the first look, and each time that
+// its outcome changes:
+//
+//	LinkDiffers        InterfaceStatus.Differs tells in words how
+//	LinkAsConfigured   all that is named is so
+//
+// Bit rates may be off by half a percent, for a clock divides as it can. A vcan
+// has neither bit rates nor a restart: they are unknown, and differ.
+//
+// Errors from the bus without any valid frame since the link is up are said
+// too, as LinkDiffers with "wrong bit rate?", whether something is named or
+// not. Missing acknowledgements are no such errors: we may be alone. The first
+// valid frame ends the doubt. Many controllers report such errors only in
+// normal mode, or only with "berr-reporting on", which is left as it is.
+//
+// With Interface.Configure the Capture sets the link by rtnetlink, from a
+// goroutine of its own, and keeps it so:
+//
+//	found                                   done
+//	down, or not as wanted                  down, Want but in listen-only mode, up
+//	so, after a valid frame, if Want says   down, Want, up; a loss LostReconfigured
+//	ListenOnly false                        between, at least one
+//	no valid frame                          waits, and says so in Differs
+//	down by another hand, or a new adapter  from the beginning
+//	set by us, and the driver took less     nothing more: Differs tells
+//	refused (rights, no such bit rate)      Problem tells; again after 1 s .. 1 min
+//
+// So a wrong bit rate never disturbs a bus. A controller without a listen-only
+// mode is left down. An automatic restart after bus-off that the driver does
+// not know is left out, and said.
+//
 // # Losses
 //
 // A lost frame is counted at the first place that lost it:
 //
 //	place              known from                                    event
-//	socket queue       SO_RXQ_OVFL with the next frame that is        LostSocket, exact
+//	socket queue       SO_RXQ_OVFL with the next frame that is       LostSocket, exact
 //	                   queued, SO_MEMINFO once a second, for a bus
 //	                   that went quiet after a burst
 //	driver, backlog    rx_dropped of the interface, once a second    LostInterface, at least
 //	controller FIFO    error message with overflow                   LostController, at least
 //	                   rx_over_errors beyond those messages          LostInterface, at least
+//	Configure          the link was down to leave listen-only mode   LostReconfigured, at least
 //
-// # Filters in the kernel
+// The interval of an event holds the lost frames: from the last frame before,
+// or the last look, to the moment of notice.
 //
-// What Interface.Filter leaves out need not be copied and decoded: the list is
-// made into filters of the kernel (CAN_RAW_FILTER) where 64 masks, and 512
-// filters in all, say exactly the same. Else everything comes. Filters are set
-// at the first look after a valid frame has come, and taken back while the link is
-// down: until a frame is seen nobody knows whether the bit rate is right. Error
-// messages pass always.
+// How the counters overlap:
 //
-// What the kernel leaves out it does not count. Status compares rx_packets of the
-// interface with what came here, once a second: exact when the bus is quiet, else
-// short or long by the frames under way. A frame that another program of this
-// machine sends, and the list leaves out, is counted on a vcan only; drivers of
-// kernels before 5.17 count their error messages in rx_packets, which then look
-// like frames left out. Without the interface's counters Status says that it does
-// not know.
+//	SO_RXQ_OVFL and SO_MEMINFO   are one counter of 32 bits, read in two places. Of a
+//	                             reading only what exceeds the highest before counts.
+//	rx_dropped                   is counted before any socket sees the frame: none of
+//	                             it is in the socket's counter. It holds what the
+//	                             kernel's backlog dropped (/proc/net/softnet_stat),
+//	                             which is not read for that reason.
+//	rx_over_errors               most drivers count each overflow and report it with a
+//	                             message as well. Those messages are subtracted; what
+//	                             exceeds them since the last look was not reported.
+//	a lost overflow message      is one of the messages that the socket counts as lost;
+//	                             the overflow itself then shows in rx_over_errors.
+//	                             Two losses, each counted once.
+//	overflow                     is an event, not a number of frames: at least one.
+//	error messages               share the socket's queue: its counter counts them too.
+//
+// What an interface counted before its socket was opened is not our loss, and a
+// counter that goes back belongs to a driver that started anew.
 //
 // # Direction
 //
@@ -92,10 +134,28 @@
 // no FD frames, error messages, stamps, directions or losses, and costs ten
 // times as much a frame.
 //
+// A Port that has a Capture sends nothing (ErrSilent) while the link is in
+// listen-only mode, while its bit rate is not what Interface.Want says or is
+// in doubt, and while a link that is checked is down.
+//
+// # Transmit lists
+//
+// A Transmitter sends frames by delay and period through a Port of its own. Its
+// clock stands still while nothing can be sent, so that after a pause of the
+// link the distances are kept and nothing comes in a burst:
+//
+//	link    ▔▔▔▔▔▔▔▔▔▔▔▔▔▔▔▔▔▔▔▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▔▔▔▔▔▔▔▔▔▔▔▔▔
+//	due     A   A B A   A                       A   A   A
+//
+// A frame without a period is sent once in a run. One that shall not be logged
+// is recognised when it comes back, and counted (Unlogged) instead of
+// delivered. The interface is opened anew after each error: one that was pulled
+// out and comes back under its name is used again.
+//
 // # Rights
 //
 // Capturing needs none. With CAP_NET_ADMIN the receive buffer may exceed
-// net.core.rmem_max; Status tells what was granted. A sandbox must allow the
+// net.core.rmem_max, and Status tells what was granted; Configure needs it. A sandbox must allow the
 // address families AF_CAN and AF_NETLINK.
 //
 // On systems other than Linux everything returns ErrUnsupported.

@@ -65,21 +65,28 @@ and demonstrates the whole way from a bus to a bucket on one machine.
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return appliance.Usage(err) })
 	root.AddCommand(demoCommand(), statusCommand(), segmentsCommand(), rotateCommand(), configCommand(), s3Command(), verifyCommand(), repairCommand())
-	for _, c := range root.Commands() {
-		wrapArgs(c)
-	}
+	wrapArgs(root)
 	return root
 }
 
-// wrapArgs makes a wrong number of arguments an error of the command line.
+// wrapArgs makes a wrong number of arguments, and a command that is none, an
+// error of the command line.
 func wrapArgs(cmd *cobra.Command) {
-	if check := cmd.Args; check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return appliance.Usage(err)
+	check := cmd.Args
+	if cmd.HasSubCommands() {
+		check = func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("%s: no command %q", cmd.CommandPath(), args[0])
 			}
 			return nil
 		}
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return appliance.Usage(err)
+		}
+		return nil
 	}
 	for _, c := range cmd.Commands() {
 		wrapArgs(c)

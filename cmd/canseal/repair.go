@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,15 +22,16 @@ func repairCommand() *cobra.Command {
 		Use:   "repair PATH...",
 		Short: "finish cut segments of a card taken from a dead box",
 		Long: `Repair finishes what a power cut left behind. PATH is a segment that was being written (NAME.MF4.part)
-or a folder that holds some. The file itself is not touched: a finished copy NAME.MF4 is written beside it,
-or below --output. Everything up to the last whole write is kept; what is cut off stands in the copy as a gap.`,
-		Example: "  canseal repair /media/card/LOG\n  canseal repair -o rescued 00000003.MF4.part",
+or a folder that holds some. The card is not touched: a finished copy is written below --output, in the folders of the
+card (DEVICE/SESSION/NAME.MF4). Everything up to the last whole write is kept; what is cut off stands in the copy as a gap.
+A card that goes back into its box needs no repair: canseald does it at its start.`,
+		Example: "  canseal repair /media/card\n  canseal repair -o rescued 00000003.MF4.part",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return repair(cmd.OutOrStdout(), out, args)
 		},
 	}
-	cmd.Flags().StringVarP(&out, "output", "o", "", "folder for the copies (default: beside the originals)")
+	cmd.Flags().StringVarP(&out, "output", "o", "repaired", "folder for the copies")
 	return cmd
 }
 
@@ -74,10 +76,13 @@ func findParts(paths []string) ([]string, error) {
 	return parts, nil
 }
 
+// cardTree matches the end of a segment's path on a card.
+var cardTree = regexp.MustCompile(`(^|/)([0-9A-F]{8}/[0-9]{8})/[^/]+$`)
+
 // repairCopy copies a .part without its last suffix and repairs the copy.
 func repairCopy(part, out string) (mdf.Report, string, error) {
-	if out == "" {
-		out = filepath.Dir(part)
+	if m := cardTree.FindStringSubmatch(filepath.ToSlash(absolute(part))); m != nil {
+		out = filepath.Join(out, filepath.FromSlash(m[2]))
 	}
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return mdf.Report{}, "", err

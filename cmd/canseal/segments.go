@@ -29,6 +29,7 @@ type row struct {
 	Start   string         `json:"start,omitempty"`
 	Frames  uint64         `json:"frames"`
 	Lost    uint64         `json:"lost"`
+	End     string         `json:"end,omitempty"` // orderly, cut
 	Key     string         `json:"key,omitempty"` // where it was sent to
 }
 
@@ -91,7 +92,7 @@ func sessionRows(d segment.Device, session uint32, all []segment.Segment, lines 
 		}
 		r := row{Device: d, Segment: s.Name.String(), State: stateOf(s), Pinned: s.Pinned(), Bytes: s.Size}
 		if l, ok := bySplit[s.Split]; ok {
-			r.Start, r.Frames, r.Lost = l.Start.UTC().Format(time.RFC3339), l.Frames, l.Lost
+			r.Start, r.Frames, r.Lost, r.End = l.Start.UTC().Format(time.RFC3339), l.Frames, l.Lost, l.End
 		}
 		if s.Sent() {
 			r.Key = s.Receipt.Key
@@ -121,11 +122,14 @@ func printRows(w io.Writer, rows []row) {
 	}
 	fmt.Fprintf(w, "%-8s  %-17s  %-10s  %10s  %-20s  %9s  %s\n", "DEVICE", "SESSION/SPLIT", "STATE", "BYTES", "START", "FRAMES", "LOST")
 	for _, r := range rows {
-		pin := ""
-		if r.Pinned {
-			pin = "  pinned"
+		remarks := ""
+		if r.End == "cut" {
+			remarks += "  cut"
 		}
-		fmt.Fprintf(w, "%-8s  %-17s  %-10s  %10d  %-20s  %9d  %d%s\n", r.Device, r.Segment, r.State, r.Bytes, r.Start, r.Frames, r.Lost, pin)
+		if r.Pinned {
+			remarks += "  pinned"
+		}
+		fmt.Fprintf(w, "%-8s  %-17s  %-10s  %10d  %-20s  %9d  %d%s\n", r.Device, r.Segment, r.State, r.Bytes, r.Start, r.Frames, r.Lost, remarks)
 	}
 }
 

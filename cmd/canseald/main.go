@@ -35,14 +35,17 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return appliance.ExitCode(err)
 }
 
-// stopSignals returns two contexts: ctx ends at the first SIGTERM or SIGINT,
-// grace at the second. Grace bounds the services' last work, never the seal.
+// stopSignals returns two contexts: ctx ends at the first SIGTERM, SIGINT or
+// SIGHUP (a terminal that closes), grace at the second. Grace bounds the services' last work, never the seal.
 func stopSignals() (ctx, grace context.Context, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	grace, hurry := context.WithCancel(context.Background())
 	signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more must not end the recording
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
 		for range signals {
 			if ctx.Err() != nil {

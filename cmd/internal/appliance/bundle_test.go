@@ -94,3 +94,17 @@ func TestAWipedBoxGoesOnAboveTheSessionsOfTheBucket(t *testing.T) {
 		t.Errorf("state/session holds %q, %v", session, err)
 	}
 }
+
+// A bundle that trusts somebody else is corrected on the card: no restart.
+func TestACorrectedBundleHealsATrustFault(t *testing.T) {
+	store, bundle := newSecureStore(t)
+	b := newBox(t, configFor("medium", store.URL))
+	writeFile(t, filepath.Join(b.root, bundleFile), testBundle(t))
+	b.start(t)
+	b.await(t, "the server not trusted", func(f Facts) bool { return f.Upload.Class == "trust" })
+	writeFile(t, filepath.Join(b.root, bundleFile), bundle)
+	b.Retry(false)
+	b.await(t, "the heartbeat in the bucket", func(f Facts) bool {
+		return f.Upload.Class == "" && len(store.Keys(testBucket, "A1B2C3D4/device.json")) == 1
+	})
+}

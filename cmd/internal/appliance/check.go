@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"canseal/config"
 	"canseal/internal/clock"
 	"canseal/internal/durable"
+	"canseal/segment"
 	"canseal/uploader/s3"
 )
 
@@ -76,23 +78,42 @@ func CheckStore(ctx context.Context, o Options) (s3.Report, error) {
 		return s3.Report{}, err
 	}
 	defer client.Close()
-	key, content := checkObject(card, s)
+	key, content, err := checkObject(card, state, s)
+	if err != nil {
+		return s3.Report{}, err
+	}
 	return client.Check(ctx, key, content)
 }
 
 var errUploadsOff = errors.New("upload.mode is off: there is no store to check")
 
-// checkObject is the device's own device.json: what lies on the card, else the
-// least that says who asks.
-func checkObject(card durable.FS, s *settings) (key string, content []byte) {
+// checkObject is the device's own device.json as it lies on the card, else the
+// least that says who asks. Nothing is written under a name that may not be
+// this device's.
+func checkObject(card, state durable.FS, s *settings) (key string, content []byte, err error) {
 	var known struct{ ID string }
-	content, err := durable.ReadFile(card, factsFile, 64<<10)
+	content, err = durable.ReadFile(card, factsFile, 64<<10)
 	if err != nil || json.Unmarshal(content, &known) != nil || known.ID == "" {
-		known.ID = s.Device.ID
+		known.ID = knownDevice(card, state, s)
 		content = fmt.Appendf(nil, "{\"id\":%q,\"type\":%q,\"v\":1}\n", known.ID, deviceType)
 	}
-	if known.ID == "" {
-		known.ID = "00000000"
+	if _, err := segment.ParseDevice(known.ID); err != nil {
+		return "", nil, WithExit(ExitConfig, errors.New("which device is this? start canseald once with this card, or set device.id"))
 	}
-	return path.Join(s.Upload.Prefix, known.ID, factsFile), content
+	return path.Join(s.Upload.Prefix, known.ID, factsFile), content, nil
+}
+
+// knownDevice is the DEVICEID that the configuration, the state folder or the
+// card names; "" when none does.
+func knownDevice(card, state durable.FS, s *settings) string {
+	if s.Device.ID != "" {
+		return s.Device.ID
+	}
+	if id, err := durable.ReadFile(state, "id", 100); err == nil {
+		return strings.TrimSpace(string(id))
+	}
+	if devices, err := segment.Devices(segment.Card{FS: card}); err == nil && len(devices) == 1 {
+		return string(devices[0])
+	}
+	return ""
 }

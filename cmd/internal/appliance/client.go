@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -20,6 +21,9 @@ import (
 // ErrNotRunning says that no daemon answers for a state folder.
 var ErrNotRunning = errors.New("no canseald is running here")
 
+// errNotAllowed says that a daemon may run, and does not answer this user.
+var errNotAllowed = errors.New("not allowed to ask canseald")
+
 // runtimeSocket is where systemd's RuntimeDirectory=canseal puts the socket.
 const runtimeSocket = "/run/canseal/control.sock"
 
@@ -29,10 +33,14 @@ type Client struct{ http *http.Client }
 // Dial finds the daemon that works with a state folder.
 func Dial(stateDir string) (*Client, error) {
 	path := runtimeSocket
-	if b, err := os.ReadFile(filepath.Join(stateDir, socketFile)); err == nil {
+	b, err := os.ReadFile(filepath.Join(stateDir, socketFile))
+	if err == nil {
 		path = strings.TrimSpace(string(b))
 	}
 	conn, err := net.DialTimeout("unix", path, 2*time.Second)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w (ask as root, or as the user that canseald runs as): %w", errNotAllowed, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w (state folder %s): %w", ErrNotRunning, stateDir, err)
 	}

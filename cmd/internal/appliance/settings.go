@@ -157,7 +157,13 @@ func (s *settings) adopt(card, state durable.FS, log *slog.Logger) error {
 
 // secretKey resolves the S3 secret from the source that the file names.
 func (s *settings) secretKey(state durable.FS) (string, error) {
-	stored := func() ([]byte, error) { return durable.ReadFile(state, secretFile, 4096) }
+	stored := func() ([]byte, error) {
+		b, err := durable.ReadFile(state, secretFile, 4096)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = errors.New("the state folder has no secret: name the right one with --state, or write the secret into config.yaml once")
+		}
+		return b, err
+	}
 	return s.Upload.SecretKey.Resolve(stored, os.Getenv)
 }
 

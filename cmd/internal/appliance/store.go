@@ -27,7 +27,8 @@ import (
 // store opens the way to the bucket when it is first needed, and as long as a
 // part of it is missing (the trust bundle, the secret) tries again at each
 // use: an operator who puts the part on the card needs no restart. It never
-// falls to a lower mode.
+// falls to a lower mode. When the server is not trusted, the next use reads the
+// bundle again: a corrected one on the card heals it.
 type store struct {
 	settings    *settings
 	card, state durable.FS
@@ -36,6 +37,7 @@ type store struct {
 
 	mu     sync.Mutex
 	client *s3.Client
+	stale  bool // the server was not trusted: another bundle may be on the card
 	bundle *certs.Bundle
 }
 
@@ -51,7 +53,7 @@ func newStore(s *settings, card, state durable.FS, c *clock.Clock, log *slog.Log
 func (s *store) open() (*s3.Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.client != nil {
+	if s.client != nil && !s.stale {
 		return s.client, nil
 	}
 	options, bundle, err := s3Options(s.settings, s.card, s.state, s.clock)
@@ -64,8 +66,20 @@ func (s *store) open() (*s3.Client, error) {
 	if err != nil {
 		return nil, &uploader.Error{Class: uploader.Config, Err: err}
 	}
-	s.client = client
+	if s.client != nil {
+		s.client.Close()
+	}
+	s.client, s.stale = client, false
 	return client, nil
+}
+
+// judge remembers that the server was not trusted.
+func (s *store) judge(err error) {
+	if uploader.ClassOf(err) == uploader.Trust {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.stale = true
+	}
 }
 
 // accepted raises the trust floor: a store that we verified took our signature,
@@ -146,7 +160,9 @@ func (s *store) Create(ctx context.Context, o uploader.Object) (uploader.Stored,
 	if err != nil {
 		return uploader.Stored{}, err
 	}
-	return client.Create(ctx, o)
+	stored, err := client.Create(ctx, o)
+	s.judge(err)
+	return stored, err
 }
 
 func (s *store) Replace(ctx context.Context, o uploader.Object) (uploader.Stored, error) {
@@ -154,7 +170,9 @@ func (s *store) Replace(ctx context.Context, o uploader.Object) (uploader.Stored
 	if err != nil {
 		return uploader.Stored{}, err
 	}
-	return client.Replace(ctx, o)
+	stored, err := client.Replace(ctx, o)
+	s.judge(err)
+	return stored, err
 }
 
 func (s *store) Stat(ctx context.Context, key string) (uploader.Stored, error) {
@@ -162,7 +180,9 @@ func (s *store) Stat(ctx context.Context, key string) (uploader.Stored, error) {
 	if err != nil {
 		return uploader.Stored{}, err
 	}
-	return client.Stat(ctx, key)
+	stored, err := client.Stat(ctx, key)
+	s.judge(err)
+	return stored, err
 }
 
 // Bundle is what is trusted, nil where nothing was loaded.

@@ -110,7 +110,7 @@ func TestErrorsWithoutAFrameCastDoubtOnTheBitRate(t *testing.T) {
 		"errors, then a frame":        {[]can.Event{form, rx}, false},
 		"errors, then one of ours":    {[]can.Event{form, tx}, true},
 		"receive counter passive":     {[]can.Event{message(unix.CAN_ERR_CRTL, 0, unix.CAN_ERR_CRTL_RX_PASSIVE)}, true},
-		"nobody acknowledges":         {[]can.Event{message(unix.CAN_ERR_ACK|unix.CAN_ERR_BUSERROR)}, false},
+		"nobody acknowledges":         {[]can.Event{message(unix.CAN_ERR_ACK | unix.CAN_ERR_BUSERROR)}, false},
 		"errors while sending":        {[]can.Event{message(unix.CAN_ERR_PROT|unix.CAN_ERR_BUSERROR, 0, 0, unix.CAN_ERR_PROT_TX)}, false},
 		"send counter passive":        {[]can.Event{message(unix.CAN_ERR_CRTL, 0, unix.CAN_ERR_CRTL_TX_PASSIVE)}, false},
 		"an overflow is full of news": {[]can.Event{message(unix.CAN_ERR_CRTL, 0, unix.CAN_ERR_CRTL_RX_OVERFLOW)}, false},

@@ -43,5 +43,7 @@ func TestRealOverflowsAreCountedOnce(t *testing.T) {
 		t.Errorf("status %+v", s)
 	}
 	a.says(t, "t1240")
-	r.await(t, "the next frame", func([]can.Event) bool { return slices.ContainsFunc(r.frames(), func(e can.Event) bool { return e.Frame.ID == 0x124 }) })
+	r.await(t, "the next frame", func([]can.Event) bool {
+		return slices.ContainsFunc(r.frames(), func(e can.Event) bool { return e.Frame.ID == 0x124 })
+	})
 }

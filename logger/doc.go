@@ -48,6 +48,63 @@
 // Recorded and counted together are what was sent; tests hold that for the queue,
 // for deletions and for every failing operation.
 //
+// # What is left out
+//
+// Each bus may have a filter list and a control. A frame goes through the filter,
+// the prescaler of the entry that let it pass, and the control, and is counted by
+// the first that leaves it out: left_out.filter, .prescaler, .control, and the sum
+// by bus. None of that is a gap; recorded, lost and left out together are what came.
+// A frame that was lost before (own queue, socket) is lost, whatever the filter would
+// have said. Error messages, losses and states of links pass everything; frames that
+// this program sends pass the filter, not the control.
+//
+//	list      the first rule that has the frame decides; none: left out; no list:
+//	          everything passes. Rules know 11 or 29 bits, ranges or masks, and
+//	          whether remote frames count; one that does not have a remote frame
+//	          leaves it to the next
+//	count n   the first frame of an identifier passes, n-1 do not, and so on
+//	time d    a frame passes, and the next after d by the kernel's stamps; also when
+//	          the clock goes back
+//	change m  the first passes, then each that differs from the one before in a bit
+//	          under m, or in how many bytes it has under m
+//
+// "Identifier" is the number with its width, data and remote frames apart. 11-bit
+// identifiers are looked up in a table; of 29-bit ones 3,072 are remembered by bus.
+// When one more comes, all are forgotten: their next frame passes. So a flood of
+// identifiers costs no memory and can silence nobody.
+//
+// # Control
+//
+// A signal with two thresholds pauses and resumes a bus. Only its edges count:
+//
+//	       value <= StopAt: pause (32)
+//	high ───────────────────────────────► low
+//	     ◄───────────────────────────────
+//	       value >= StartAt: resume (33), if the bus pauses
+//
+// It begins high: a bus is recorded until its signal says otherwise, also when the
+// message never comes. A pause longer than MaxPause ends by itself (34) and the next
+// falling edge pauses again, so a signal that stays low silences a bus once. The
+// time of a pause goes on over steps of the clock. Data frames of any direction
+// carry the signal, also those that the filter leaves out; a payload too short for
+// it, or not a number, says nothing.
+//
+// The frame that pauses is still recorded, the one that resumes already. Each turn
+// is a state record with the identifier of its frame (34 has none) and the number of
+// frames left out by the control since the last such record of the bus; a segment
+// that opens in a pause repeats 32, and the end writes 30 with the rest, so that
+// the Counts of a bus add up to what its control left out.
+//
+// During a pause the frames of the last PreTrigger wait in memory and are recorded
+// when the bus resumes: late, with their own times, in the order in which they
+// came, behind what other buses recorded meanwhile and perhaps before the start of the
+// segment. Readers sort by time. What waits is 16 bytes and the payload a frame; all
+// buses together use at most 24 MiB for it, in equal shares, and a bus that has more
+// to keep gives up the oldest. A power cut takes what waits, like any pause.
+//
+// With Pin a resume by the signal also writes a mark (71), and the segments that are
+// open until the next pause are pinned, until pinned segments take half of the card.
+//
 // # Errors of the card
 //
 // An error of a write or a sync is final for its file. The recorder closes it, opens
@@ -107,6 +164,8 @@
 //	          longest stall needed
 //	writer    256 KiB
 //	losses    4 KiB each, notes 256, event lines 256
+//	filter    40 KiB a bus; 700 KiB more when it thins out, touched as it is used
+//	control   24 MiB over all buses, taken as it is used
 //	keeper    64 KiB to hash; a listing of the card while it looks
 //
 // Nothing per frame is allocated or logged.

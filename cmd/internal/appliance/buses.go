@@ -14,6 +14,7 @@ import (
 type buses struct {
 	can.Source
 	capture *socketcan.Capture // nil with another source
+	set     [8]uint32          // nominal rates that canseal sets, by bus number; 0: none
 }
 
 func openBuses(o Options, c *config.Config) (*buses, error) {
@@ -24,7 +25,13 @@ func openBuses(o Options, c *config.Config) (*buses, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &buses{capture, capture}, nil
+	b := &buses{Source: capture, capture: capture}
+	for _, bus := range c.Buses {
+		if bus.Configure {
+			b.set[bus.Number-1] = uint32(*bus.Check.Bitrate) // checked by config
+		}
+	}
+	return b, nil
 }
 
 func captureOptions(c *config.Config, log *slog.Logger) socketcan.Options {
@@ -97,10 +104,12 @@ func (b *buses) Links() []logger.Link {
 	return links
 }
 
-// bitRates are the nominal rates by bus number, 0: not known.
-func (b *buses) bitRates() (rates [8]uint32) {
+// bitRates are the nominal rates by bus number, 0: not known. A link that is
+// about to be set counts as set.
+func (b *buses) bitRates() [8]uint32 {
+	rates := b.set
 	for _, l := range b.Links() {
-		if l.Number >= 1 && l.Number <= 8 {
+		if l.Number >= 1 && l.Number <= 8 && rates[l.Number-1] == 0 {
 			rates[l.Number-1] = l.Bitrate
 		}
 	}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"canseal/cmd/internal/appliance"
+	"canseal/logger"
+)
+
+func TestStatusTellsWhatIsWrongWithABus(t *testing.T) {
+	f := &appliance.Facts{}
+	f.Log.Lost, f.Log.LostAtLeast = logger.Lost{Socket: 1200, Controller: 1}, true
+	f.Buses = []logger.BusStatus{{
+		Number: 1, Interface: "can0", Link: "up", Controller: "error passive", Bitrate: 250_000, ListenOnly: true,
+		Frames: 10, Errors: 2, Sent: 3, LeftOut: 4, Lost: logger.Lost{Socket: 1200},
+		Problem: "set restart: operation not supported", Differs: []string{"bitrate 250000, configured 500000", "errors and no valid frame: wrong bit rate?"},
+	}, {Number: 2, Interface: "can1", Link: "missing"}}
+	text := statusText(f)
+	for _, want := range []string{
+		"at least 1,201 lost (1,200 in the socket queue, 1 in the controller)\n",
+		"bus 1      can0, up, error passive, 250000 bit/s, listen-only: 10 frames, 2 errors, 3 sent, 4 left out, 1,200 lost (1,200 in the socket queue)\n",
+		"           problem: set restart: operation not supported\n",
+		"           differs: bitrate 250000, configured 500000\n",
+		"           differs: errors and no valid frame: wrong bit rate?\n",
+		"bus 2      can1, missing: 0 frames, 0 errors, 0 lost\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("wanted %q in\n%s", want, text)
+		}
+	}
+}

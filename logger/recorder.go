@@ -105,6 +105,7 @@ func (r *recorder) end() {
 	if r.pending.any {
 		r.o.Log.Error("losses that no segment could take", "lost", lostOf(&r.counts.lost).Sum())
 	}
+	r.states.tell(r.tell, r.linkDetail)
 	r.tell.tell("stop", "recording", 0, detail{"session": r.session})
 }
 

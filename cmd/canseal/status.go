@@ -191,12 +191,19 @@ func busText(bus logger.BusStatus) string {
 	if bus.ListenOnly {
 		words = append(words, "listen-only")
 	}
+	if bus.Recording == "paused" {
+		words = append(words, "paused")
+	}
 	counts := []string{thousands(int(bus.Frames)) + " frames", thousands(int(bus.Errors)) + " errors"}
 	if bus.Sent > 0 {
 		counts = append(counts, thousands(int(bus.Sent))+" sent")
 	}
 	if bus.LeftOut > 0 {
-		counts = append(counts, thousands(int(bus.LeftOut))+" left out")
+		text := thousands(int(bus.LeftOut)) + " left out"
+		if bus.LeftOutAtLeast {
+			text = "at least " + text
+		}
+		counts = append(counts, text)
 	}
 	return strings.Join(words, ", ") + ": " + strings.Join(append(counts, lostText(bus.Lost)), ", ")
 }

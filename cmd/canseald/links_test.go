@@ -19,6 +19,7 @@ func TestCansealdOnLinksThatComeAndGo(t *testing.T) {
 	for name, c := range map[string]struct{ test, links string }{
 		"a socket queue that is too small": {"TestGuestCountsWhatTheSocketLost", ""},
 		"links that come and go":           {"TestGuestLinksComeAndGo", ""},
+		"filters and a signal":             {"TestGuestFiltersAndPauses", ""},
 		"a transmit list":                  {"TestGuestSendsItsList", "add ask0 vxcan answer0\nup ask0\nup answer0\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

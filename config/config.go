@@ -49,7 +49,7 @@ type Log struct {
 	SplitTime   time.Duration `yaml:"split_time" default:"0s" is:"0s|10s..24h" scope:"air"` // 0 = off
 	SplitOffset time.Duration `yaml:"split_offset" default:"0s" is:"0s..24h" scope:"air"`
 	Flush       time.Duration `yaml:"flush" default:"1s" is:"100ms..10s" scope:"air"`
-	Compress    bool          `yaml:"compress" default:"false" scope:"signed"`
+	Compress    bool          `yaml:"compress" default:"true" scope:"signed"`
 	KeepFree    Reserve       `yaml:"keep_free" default:"5%" scope:"signed"`
 	Unsent      string        `yaml:"unsent" default:"delete_oldest" is:"delete_oldest|keep" scope:"local"`
 	ErrorFrames bool          `yaml:"error_frames" default:"true" scope:"signed"`

@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"compress/zlib"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -134,15 +136,19 @@ const (
 	cutReason   = 5
 )
 
-// walk reads a segment that is not compressed: ID at 0, HD at 64, then by links
-// the first DG and its DT. Only what a right mark covers counts; a file without a
-// whole header holds nothing.
+// walk reads a segment: ID at 0, HD at 64, then by links the first DG and its DT,
+// or each DG of a compressed one. Only what a right mark covers counts; a file
+// without a whole header holds nothing.
 func walk(file []byte) (w walked) {
 	if len(file) < 168 || !bytes.HasPrefix(file, []byte("MDF     ")) && !bytes.HasPrefix(file, []byte("UnFinMF ")) {
 		return w
 	}
 	start := file[64+24+6*8:][:8] // behind the six links of HD
 	data, ok := follow(file, 64, 0, "##DG")
+	if ok && data+64 <= len(file) && file[data+24+4*8] == 0 {
+		w.sorted(file, data)
+		return w
+	}
 	if ok {
 		data, ok = follow(file, data, 2, "##DT")
 	}
@@ -155,6 +161,56 @@ func walk(file []byte) (w walked) {
 	}
 	w.stream(stream, start)
 	return w
+}
+
+// groupNames are the record ids of the groups of a compressed file, by name.
+var groupNames = map[string]int{
+	"CAN_DataFrame": 1, "CAN_DataFrame_FD16": 2, "CAN_DataFrame_FD32": 3, "CAN_DataFrame_FD64": 4,
+	"CAN_RemoteFrame": 5, "CAN_ErrorFrame": 6, "CANseal_Gap": gapID,
+}
+
+// sorted reads a compressed segment: DG -> CG -> name, DG -> HL -> DL -> DZ. Such
+// a file was durable before it got its name, so that nothing in it is unsure.
+func (w *walked) sorted(file []byte, group int) {
+	for ok := true; ok; group, ok = follow(file, group, 0, "##DG") {
+		channels, _ := follow(file, group, 1, "##CG")
+		name, named := follow(file, channels, 2, "##TX")
+		list, filled := follow(file, group, 2, "##HL")
+		list, listed := follow(file, list, 0, "##DL")
+		if !named || !filled || !listed {
+			continue
+		}
+		text, _, _ := bytes.Cut(file[name+24:], []byte{0})
+		for i := 1; i < int(file[list+16])+int(file[list+17])<<8; i++ {
+			if block, ok := follow(file, list, i, "##DZ"); ok {
+				w.packed(file, block, groupNames[string(text)])
+			}
+		}
+	}
+}
+
+// packed reads a DZ block: zlib, then column by column.
+func (w *walked) packed(file []byte, block, id int) {
+	if block+48 > len(file) {
+		return
+	}
+	width := int(binary.LittleEndian.Uint32(file[block+28:]))
+	z, err := zlib.NewReader(bytes.NewReader(file[block+48:]))
+	if err != nil || id == 0 || width != recordSizes[id] {
+		return
+	}
+	columns, err := io.ReadAll(z)
+	if err != nil {
+		return
+	}
+	rows := len(columns) / width
+	record := make([]byte, width)
+	for row := range rows {
+		for at := range record {
+			record[at] = columns[at*rows+row]
+		}
+		w.record(id, record)
+	}
 }
 
 // follow reads a link of the block at pos and the id of the block it names.

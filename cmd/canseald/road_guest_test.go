@@ -91,7 +91,7 @@ func (d *daemon) record(t *testing.T, dir, name string, frames uint64) {
 	if err != nil {
 		t.Fatalf("canplayer: %v\n%s", err, out)
 	}
-	d.await(t, name+" recorded", func(f *appliance.Facts) bool { return f.Log.Frames == frames && f.Log.Lost.Sum() == 0 })
+	d.await(t, name+" recorded", func(f *appliance.Facts) bool { return f.Log.Frames == frames && f.Log.Lost.Sum() == f.Log.Lost.Cut })
 }
 
 func (d *daemon) rotate(t *testing.T) {

@@ -20,7 +20,6 @@ var unbuilt = []struct {
 	values []string
 	what   string
 }{
-	{"log.compress", nil, "compressed segments"},
 	{"buses[].control.authentic", []string{"true"}, "control by authenticated frames alone"},
 	{"buses[].cancrypt.", nil, "CANcrypt"},
 	{"upload.mode", []string{"high"}, "mutual TLS"},

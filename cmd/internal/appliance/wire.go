@@ -62,7 +62,7 @@ func (a *Appliance) loggerOptions() logger.Options {
 		},
 		Buses:     loggerBuses(a.settings.Config),
 		SplitSize: int64(l.SplitSize), SplitTime: l.SplitTime, SplitOffset: l.SplitOffset, Flush: l.Flush,
-		KeepFree: logger.Reserve{Percent: l.KeepFree.Percent, Bytes: int64(l.KeepFree.Bytes)}, KeepUnsent: l.Unsent == "keep",
+		KeepFree: logger.Reserve{Percent: l.KeepFree.Percent, Bytes: int64(l.KeepFree.Bytes)}, KeepUnsent: l.Unsent == "keep", Compress: l.Compress,
 		LeaveOutErrors: !l.ErrorFrames,
 		CheckCard:      logger.WatchCard(a.o.Root, a.state),
 		Links:          a.buses.Links,

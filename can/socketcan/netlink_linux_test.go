@@ -80,6 +80,33 @@ func TestParseAnswer(t *testing.T) {
 	}
 }
 
+// What is set is what a look would show: the two sides read the same table.
+func TestRequestsSayWhatIsWanted(t *testing.T) {
+	for name, c := range map[string]struct {
+		want Settings
+		link link
+		mask uint32
+	}{
+		"bit rate":     {Settings{BitRate: 500_000}, link{bitRate: 500_000}, 0},
+		"listen-only":  {Settings{ListenOnly: so(true)}, link{modes: listenOnly}, listenOnly},
+		"normal":       {Settings{ListenOnly: so(false)}, link{}, listenOnly},
+		"FD":           {Settings{BitRate: 500_000, DataBitRate: 2_000_000, FD: so(true)}, link{bitRate: 500_000, dataRate: 2_000_000, modes: unix.CAN_CTRLMODE_FD}, unix.CAN_CTRLMODE_FD},
+		"FD by a rate": {Settings{DataBitRate: 2_000_000}, link{dataRate: 2_000_000, modes: unix.CAN_CTRLMODE_FD}, unix.CAN_CTRLMODE_FD},
+		"no FD":        {Settings{FD: so(false), ListenOnly: so(true)}, link{modes: listenOnly}, unix.CAN_CTRLMODE_FD | listenOnly},
+	} {
+		m := controllerRequest(timing(c.want)).of(7).message(3)
+		got := parseLink(m[unix.SizeofNlMsghdr:])
+		c.link.index, c.link.controller = 7, true
+		if mask, _ := modes(c.want); got != c.link || mask != c.mask {
+			t.Errorf("%s: %+v, mask %X, want %+v, %X", name, got, mask, c.link, c.mask)
+		}
+	}
+	m := newRequest(unix.RTM_GETLINK, 0, 0).text(unix.IFLA_IFNAME, "can0").message(9)
+	if l := parseLink(m[unix.SizeofNlMsghdr:]); l.name != "can0" || int(binary.NativeEndian.Uint32(m)) != len(m) || len(m)%4 != 0 {
+		t.Errorf("a question: % X", m)
+	}
+}
+
 func TestParseAnswerOfOthers(t *testing.T) {
 	ethernet := answer(unix.RTM_NEWLINK, info(unix.ARPHRD_ETHER, 2, 0))
 	if got, err := parseAnswer(ethernet); err != nil || got != (link{index: 2}) {

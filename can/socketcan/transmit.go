@@ -70,17 +70,20 @@ func (t *Transmitter) Run(ctx context.Context) error {
 			port.Close()
 		}
 	}()
-	for {
+	for waits := false; ; {
 		next := list.next()
 		if next == nil || !pause(ctx, time.Until(next.due)) {
 			return nil
 		}
 		err := t.deliver(&port, next)
+		if waits != (err != nil) {
+			waits = err != nil
+			t.log.Info("transmit list", "bus", t.o.Bus, "interface", t.o.Interface, "waits", waits, "error", err)
+		}
 		if err == nil {
 			list.sent(next, time.Now())
 			continue
 		}
-		t.log.Debug("frame not sent", "bus", t.o.Bus, "interface", t.o.Interface, "error", err)
 		stood := time.Now()
 		if !pause(ctx, resendAfter) {
 			return nil

@@ -169,6 +169,8 @@ func TestGuestLinksComeAndGo(t *testing.T) {
 	d.awaitBus(t, 2, "missing", func(b *logger.BusStatus) bool {
 		return b.Link == can.LinkMissing.String() && b.Problem == "no such interface"
 	})
+	must(t, a.Say("e1o")) // an overflow that driver and message both count
+	d.awaitBus(t, 0, "an overflow", func(b *logger.BusStatus) bool { return b.Lost.Controller == 1 })
 	for line, s := range ordered("sw100096", can.ErrorWarning, "sp010200", can.ErrorPassive, "sb256256", can.BusOff) {
 		must(t, a.Say(line))
 		d.awaitBus(t, 0, s.String(), func(b *logger.BusStatus) bool { return b.Controller == s.String() })
@@ -218,7 +220,30 @@ func TestGuestLinksComeAndGo(t *testing.T) {
 	if !holds(l.states[3], can.LinkMissing, can.LinkDown, can.LinkUp, can.BusOff, can.ControllerRestarted) {
 		t.Errorf("states of bus 3: %v", l.states[3])
 	}
+	overflowed(t, l.gaps[1])
 	undisturbed(t, &l, p.sent)
+}
+
+// overflowed wants one gap of the controller, at least one frame between what
+// came before and the report, and none for the same in the interface.
+func overflowed(t *testing.T, gaps []mdf.Gap) {
+	t.Helper()
+	found := 0
+	for _, g := range gaps {
+		switch g.Reason {
+		case can.LostController:
+			found++
+			if g.Count != 1 || !g.AtLeast || g.From >= g.To {
+				t.Errorf("gap %+v", g)
+			}
+		case can.LostReconfigured: // while listen-only mode was left
+		default:
+			t.Errorf("gap %+v", g)
+		}
+	}
+	if found != 1 {
+		t.Errorf("%d gaps of the controller, want 1", found)
+	}
 }
 
 // undisturbed wants every frame of bus 2 in order, and nothing said but that

@@ -20,12 +20,12 @@ type Batch struct {
 	Verdict []can.Verdict
 
 	length   []uint16 // bytes of the payload
-	words    []uint64 // payloads, Message.words each
+	words    []uint64 // of the payloads: the first ones, then the second ones...
 	hidden   []uint64 // nil: nothing is
 	shortest int
 	unsorted bool
 
-	scratch *scratch
+	scratch
 }
 
 // Len returns the number of rows.
@@ -34,17 +34,20 @@ func (b *Batch) Len() int { return len(b.Time) }
 // window returns the window of signal s in every row; reverse says that their
 // bytes are still to be reversed.
 func (b *Batch) window(s *signal) (windows []uint64, reverse bool) {
-	n := b.Message.words
-	if n == 1 {
-		return b.words, s.motorola
+	words := b.column(s.word)
+	if !s.straddles {
+		return words, s.motorola
 	}
-	windows = grow(b.scratch.windows, b.Len())
-	for i := range windows {
-		windows[i] = s.window(b.words[i*n : (i+1)*n])
+	b.windows = grow(b.windows, b.Len())
+	next := b.column(s.word + 1)
+	for i, w := range words {
+		b.windows[i] = s.join(w, next[i])
 	}
-	b.scratch.windows = windows
-	return windows, false
+	return b.windows, false
 }
+
+// column returns one word of the payloads in every row.
+func (b *Batch) column(word int) []uint64 { return b.words[word*b.Len():][:b.Len()] }
 
 // Raw returns the values of signal i (of Message.Signals) before scaling, 0
 // where there is none. See Value.Raw.
@@ -72,9 +75,9 @@ func blank[T int64 | float64](b *Batch, i int, dst []T) {
 	if b.everywhere(i) {
 		return
 	}
-	b.scratch.states = grow(b.scratch.states, b.Len())
-	b.presence(i, b.scratch.states)
-	for row, state := range b.scratch.states {
+	b.states = grow(b.states, b.Len())
+	b.presence(i, b.states)
+	for row, state := range b.states {
 		if state != Present {
 			dst[row] = 0
 		}
@@ -104,19 +107,23 @@ func (b *Batch) Sort() {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(b.Time[i], b.Time[j]) })
-	b.Time, b.ID, b.Verdict = permuted(b.Time, order, 1), permuted(b.ID, order, 1), permuted(b.Verdict, order, 1)
-	b.length, b.words = permuted(b.length, order, 1), permuted(b.words, order, b.Message.words)
+	permute(b.Time, order)
+	permute(b.ID, order)
+	permute(b.Verdict, order)
+	permute(b.length, order)
+	for word := range b.Message.words {
+		permute(b.column(word), order)
+	}
 	if b.hidden != nil {
-		b.hidden = permuted(b.hidden, order, 1)
+		permute(b.hidden, order)
 	}
 	b.unsorted = false
-	b.scratch.forget()
+	b.forget()
 }
 
-func permuted[T any](from []T, order []int, each int) []T {
-	to := make([]T, 0, cap(from))
-	for _, i := range order {
-		to = append(to, from[i*each:(i+1)*each]...)
+func permute[T any](column []T, order []int) {
+	from := slices.Clone(column)
+	for i, row := range order {
+		column[i] = from[row]
 	}
-	return to
 }

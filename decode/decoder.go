@@ -1,15 +1,11 @@
 package decode
 
-import (
-	"math"
-
-	"canseal/can"
-)
+import "canseal/can"
 
 // Options say what a Decoder does.
 type Options struct {
 	Plan      *Plan
-	Rows      int                // most rows of a batch (default 4096)
+	Rows      int                // most rows of a batch (default 1024)
 	Memory    int                // bytes that all rows together may take (default 64 MiB); then all are handed over
 	Batch     func(*Batch) error // gets each full batch, and the rest at Flush
 	Transport TransportOptions
@@ -32,14 +28,13 @@ type Decoder struct {
 	stats     Stats
 	transport transport
 
-	tables  map[tableKey]*table
-	order   []*table // as they began
-	used    int      // bytes of all rows that there is room for
-	batch   Batch    // handed over
-	scratch scratch
+	tables map[tableKey]*table
+	order  []*table // as they began
+	used   int      // bytes of all rows that there is room for
+	batch  Batch    // handed over
 
 	routes map[uint64]route
-	recent [1024]recentRoute
+	recent [1 << recentBits]recentRoute
 }
 
 type tableKey struct {
@@ -59,20 +54,22 @@ type recentRoute struct {
 	route
 }
 
-// mostRoutes bounds the identifiers that are remembered.
-const mostRoutes = 1 << 16
+const (
+	mostRoutes = 1 << 16 // identifiers that are remembered
+	recentBits = 12
+)
 
 // New makes a Decoder.
 func New(o Options) *Decoder {
 	if o.Rows <= 0 {
-		o.Rows = 4096
+		o.Rows = 1024
 	}
 	if o.Memory <= 0 {
 		o.Memory = 64 << 20
 	}
 	return &Decoder{
 		options: o, transport: newTransport(o.Transport), tables: map[tableKey]*table{}, routes: map[uint64]route{},
-		scratch: scratch{selected: map[int][]State{}},
+		batch: Batch{scratch: scratch{selected: map[int][]State{}}},
 	}
 }
 
@@ -108,7 +105,7 @@ func (d *Decoder) route(f *Frame) route {
 	if f.Flags&can.Extended != 0 {
 		key |= extendedBit
 	}
-	slot := &d.recent[key*0x9e3779b97f4a7c15>>54]
+	slot := &d.recent[key*0x9e3779b97f4a7c15>>(64-recentBits)]
 	if slot.key != key {
 		*slot = recentRoute{key, d.findRoute(key, f)}
 	}
@@ -135,7 +132,7 @@ func (d *Decoder) table(bus uint8, m *Message) *table {
 	key := tableKey{bus, m}
 	t := d.tables[key]
 	if t == nil {
-		t = &table{bus: bus, message: m, shortest: math.MaxInt}
+		t = newTable(bus, m)
 		d.tables[key] = t
 		d.order = append(d.order, t)
 	}

@@ -113,18 +113,21 @@ func (s *signal) selects(v uint64) bool {
 	return found || i > 0 && v <= s.ranges[i-1].Last
 }
 
-// window loads the word of a row that the shifts of s are made for.
+// window returns the word of a row that the shifts of s are made for.
 func (s *signal) window(row []uint64) uint64 {
-	w := row[s.word]
-	if s.motorola {
-		w = bits.ReverseBytes64(w)
+	switch {
+	case s.straddles:
+		return s.join(row[s.word], row[s.word+1])
+	case s.motorola:
+		return bits.ReverseBytes64(row[s.word])
 	}
-	if !s.straddles {
-		return w
-	}
-	next := row[s.word+1]
+	return row[s.word]
+}
+
+// join makes the window of a signal that begins in word w and ends in the next.
+func (s *signal) join(w, next uint64) uint64 {
 	if s.motorola {
-		return w<<s.start | bits.ReverseBytes64(next)>>(64-s.start)
+		return bits.ReverseBytes64(w)<<s.start | bits.ReverseBytes64(next)>>(64-s.start)
 	}
 	return w>>s.start | next<<(64-s.start)
 }

@@ -2,7 +2,8 @@ package decode
 
 import "math/bits"
 
-// scratch is the memory that batches work in, one after the other.
+// scratch is the memory that the batches of a Decoder work in, one after the
+// other.
 type scratch struct {
 	windows  []uint64 // of one signal
 	states   []State  // of one signal
@@ -60,10 +61,10 @@ func (b *Batch) presence(i int, dst []State) {
 // multiplexer and values share the answer, so that a message with a thousand
 // signals has few of them.
 func (b *Batch) selection(s *signal) []State {
-	if states, ok := b.scratch.selected[s.selection]; ok {
+	if states, ok := b.selected[s.selection]; ok {
 		return states
 	}
-	states := b.scratch.take(b.Len())
+	states := b.take(b.Len())
 	b.presence(s.mux, states)
 	up := &b.Message.signals[s.mux]
 	windows, reverse := b.window(up)
@@ -75,9 +76,9 @@ func (b *Batch) selection(s *signal) []State {
 			states[row] = Unselected
 		}
 	}
-	if len(b.scratch.selected) == mostSelections {
-		b.scratch.forget()
+	if len(b.selected) == mostSelections {
+		b.forget()
 	}
-	b.scratch.selected[s.selection] = states
+	b.selected[s.selection] = states
 	return states
 }

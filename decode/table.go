@@ -7,96 +7,102 @@ import (
 	"canseal/can"
 )
 
-// table holds the rows of one message on one bus until they are a batch. Its
-// columns are as long as there is room; n rows are in use.
+// table holds the rows of one message on one bus until they are a batch. The
+// bytes of a row lie together, because the rows of many tables are written in
+// turn: as columns they would keep the cache busy.
+//
+//	word 0    time
+//	word 1    identifier, bits 0-31; length, bits 32-47; verdict, bits 48-55
+//	word 2-   payload
 type table struct {
 	bus     uint8
 	message *Message
+	stride  int // words of a row
 
 	n        int
+	last     int64 // time of the row before
 	shortest int
 	unsorted bool
-	time     []int64
-	id       []uint32
-	verdict  []can.Verdict
-	length   []uint16
-	words    []uint64
-	hidden   []uint64 // nil until a frame has ciphertext
+	rows     []uint64
+	hidden   []uint64 // by row; nil until a frame has ciphertext
 }
 
 const (
+	head       = 2       // words of a row before its payload
 	firstRows  = 64      // room of a new table
 	batchBytes = 1 << 20 // most payload of a batch, whatever Options.Rows says
 )
 
-// rowBytes is the memory of one row.
-func (t *table) rowBytes() int { return 8 + 4 + 1 + 2 + 8 + 8*t.message.words }
+func newTable(bus uint8, m *Message) *table {
+	return &table{bus: bus, message: m, stride: head + m.words, last: math.MinInt64, shortest: math.MaxInt}
+}
+
+// room returns for how many rows there is room.
+func (t *table) room() int { return len(t.rows) / t.stride }
 
 // append adds a row.
 func (d *Decoder) append(t *table, f *Frame) error {
-	if t.n == len(t.time) {
-		if err := d.room(t); err != nil {
+	at := t.n * t.stride
+	if at == len(t.rows) {
+		if err := d.makeRoom(t); err != nil {
 			return err
 		}
+		at = t.n * t.stride
 	}
-	n := t.n
-	t.n++
-	if n > 0 && f.Time < t.time[n-1] {
-		t.unsorted = true
-	}
-	t.time[n], t.id[n], t.verdict[n], t.length[n] = f.Time, f.ID, f.Verdict, uint16(min(len(f.Data), math.MaxUint16))
-	t.shortest = min(t.shortest, len(f.Data))
-	if t.message.words == 1 && len(f.Data) >= 8 {
-		t.words[n] = binary.LittleEndian.Uint64(f.Data)
+	n := len(f.Data)
+	t.unsorted = t.unsorted || f.Time < t.last
+	t.last = f.Time
+	t.shortest = min(t.shortest, n)
+	row := t.rows[at : at+t.stride]
+	row[0] = uint64(f.Time)
+	row[1] = uint64(f.ID) | uint64(min(n, math.MaxUint16))<<32 | uint64(f.Verdict)<<48
+	if len(row) == head+1 && n >= 8 {
+		row[head] = binary.LittleEndian.Uint64(f.Data)
 	} else {
-		load(t.words[n*t.message.words:(n+1)*t.message.words], f.Data)
+		load(row[head:], f.Data)
 	}
 	if f.Hidden != 0 || t.hidden != nil {
-		t.hide(n, f.Hidden)
+		t.hide(f.Hidden)
 	}
+	t.n++
 	return nil
 }
 
-func (t *table) hide(row int, hidden uint64) {
+func (t *table) hide(hidden uint64) {
 	if t.hidden == nil {
-		t.hidden = make([]uint64, len(t.time))
+		t.hidden = make([]uint64, t.room())
 	}
-	t.hidden[row] = hidden
+	t.hidden[t.n] = hidden
 }
 
-// room makes room for a row: a small table grows, a full one is handed over.
-// If all tables together are too large, they all are handed over and begin
-// anew.
-func (d *Decoder) room(t *table) error {
-	most := min(d.options.Rows, max(firstRows, batchBytes/max(1, 8*t.message.words)))
-	rows := min(most, max(firstRows, 2*len(t.time)))
-	if rows == len(t.time) {
+// makeRoom makes room for a row: a small table grows, a full one is handed
+// over. If all tables together are too large, they all are handed over and
+// begin anew.
+func (d *Decoder) makeRoom(t *table) error {
+	most := min(d.options.Rows, max(firstRows, batchBytes/8/max(1, t.message.words)))
+	rows := min(most, max(firstRows, 2*t.room()))
+	if rows == t.room() {
 		return d.handOver(t)
 	}
-	if d.used+(rows-len(t.time))*t.rowBytes() > d.options.Memory {
+	if d.used+8*t.stride*(rows-t.room()) > d.options.Memory {
 		if err := d.flushRows(); err != nil {
 			return err
 		}
-		for _, t := range d.tables {
-			t.resize(0)
+		for _, t := range d.order {
+			t.rows = nil
 		}
 		d.used, rows = 0, min(rows, firstRows)
 	}
-	d.used += (rows - len(t.time)) * t.rowBytes()
-	t.resize(rows)
-	return nil
-}
-
-func (t *table) resize(rows int) {
-	t.time, t.id, t.verdict = resized(t.time, rows), resized(t.id, rows), resized(t.verdict, rows)
-	t.length, t.words = resized(t.length, rows), resized(t.words, rows*t.message.words)
+	d.used += 8 * t.stride * (rows - t.room())
+	t.rows = resized(t.rows, rows*t.stride)
 	if t.hidden != nil {
 		t.hidden = resized(t.hidden, rows)
 	}
+	return nil
 }
 
-func resized[T any](from []T, n int) []T {
-	to := make([]T, n)
+func resized(from []uint64, n int) []uint64 {
+	to := make([]uint64, n)
 	copy(to, from)
 	return to
 }
@@ -106,19 +112,31 @@ func (d *Decoder) handOver(t *table) error {
 	if t.n == 0 {
 		return nil
 	}
-	b := &d.batch
-	*b = Batch{
-		Message: t.message, Bus: t.bus, Time: t.time[:t.n], ID: t.id[:t.n], Verdict: t.verdict[:t.n],
-		length: t.length[:t.n], words: t.words[:t.n*t.message.words], shortest: t.shortest, unsorted: t.unsorted, scratch: &d.scratch,
-	}
-	if t.hidden != nil {
-		b.hidden = t.hidden[:t.n]
-	}
-	t.n, t.shortest, t.unsorted = 0, math.MaxInt, false
-	t.hidden = nil
-	err := d.options.Batch(b)
-	d.scratch.forget()
+	d.batch.fill(t)
+	t.n, t.last, t.shortest, t.unsorted, t.hidden = 0, math.MinInt64, math.MaxInt, false, nil
+	err := d.options.Batch(&d.batch)
+	d.batch.forget()
 	return err
+}
+
+// fill turns the rows of a table into columns.
+func (b *Batch) fill(t *table) {
+	b.Message, b.Bus, b.shortest, b.unsorted, b.hidden = t.message, t.bus, t.shortest, t.unsorted, t.hidden
+	b.Time, b.ID, b.Verdict = grow(b.Time, t.n), grow(b.ID, t.n), grow(b.Verdict, t.n)
+	b.length, b.words = grow(b.length, t.n), grow(b.words, t.n*t.message.words)
+	if b.hidden != nil {
+		b.hidden = b.hidden[:t.n]
+	}
+	for i, at := 0, 0; i < t.n; i, at = i+1, at+t.stride {
+		b.Time[i] = int64(t.rows[at])
+		b.ID[i], b.length[i], b.Verdict[i] = uint32(t.rows[at+1]), uint16(t.rows[at+1]>>32), can.Verdict(t.rows[at+1]>>48)
+	}
+	for word := range t.message.words {
+		column := b.column(word)
+		for i, at := 0, head+word; i < t.n; i, at = i+1, at+t.stride {
+			column[i] = t.rows[at]
+		}
+	}
 }
 
 // flushRows hands all tables over, in the order in which they began.

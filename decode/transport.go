@@ -78,23 +78,33 @@ func answersDiagnostics(id uint32, extended bool) bool {
 }
 
 // assemble takes a part and returns the message that it completes. Its data
-// are borrowed until the next part.
+// are borrowed until the next part; its verdict is that of all its parts, or
+// NotJudged if they have several.
 func (t *transport) assemble(p protocol, f *Frame) (whole Frame, complete bool) {
+	whole = Frame{Bus: f.Bus, ID: f.ID, Flags: f.Flags}
+	tag := uint8(f.Verdict)
 	switch {
 	case f.Hidden != 0: // ciphertext cannot be put together
 		t.hidden++
 		return Frame{}, false
 	case p == diagnostic:
+		var m isotp.Message
 		k := isotp.Key{Bus: f.Bus, ID: f.ID, Extended: f.Flags&can.Extended != 0}
-		m, ok := t.isotp.Add(k, f.Time, f.Data)
-		return Frame{Time: m.Time, Bus: f.Bus, ID: f.ID, Flags: f.Flags, Verdict: f.Verdict, Data: t.prefixed(m.Payload)}, ok
-	case p == groups:
-		m, ok := t.j1939.Add(f.Time, f.Bus, f.ID, f.Data)
-		return Frame{Time: m.Time, Bus: f.Bus, ID: m.ID, Flags: f.Flags, Verdict: f.Verdict, Data: m.Payload}, ok
+		m, complete = t.isotp.Add(k, f.Time, tag, f.Data)
+		whole.Time, tag, whole.Data = m.Time, m.Tag, t.prefixed(m.Payload)
 	default:
-		m, ok := t.fast.Add(f.Time, f.Bus, f.ID, f.Data)
-		return Frame{Time: m.Time, Bus: f.Bus, ID: f.ID, Flags: f.Flags, Verdict: f.Verdict, Data: m.Payload}, ok
+		var m j1939.Message
+		add := t.fast.Add
+		if p == groups {
+			add = t.j1939.Add
+		}
+		m, complete = add(f.Time, f.Bus, f.ID, tag, f.Data)
+		whole.Time, whole.ID, tag, whole.Data = m.Time, m.ID, m.Tag, m.Payload
 	}
+	if whole.Verdict = can.Verdict(tag); tag == isotp.Mixed {
+		whole.Verdict = can.NotJudged
+	}
+	return whole, complete
 }
 
 // prefixed puts the low byte of the length in front of an ISO-TP payload: the

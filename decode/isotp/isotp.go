@@ -24,8 +24,12 @@ type Key struct {
 type Message struct {
 	Key
 	Time    int64  // ns since 1970 UTC, of the first frame
+	Tag     uint8  // of all its frames, Mixed if they differ
 	Payload []byte // borrowed: valid until the next Add
 }
+
+// Mixed is the tag of a message whose frames have different ones.
+const Mixed = sessions.Mixed
 
 // Stats counts.
 type Stats struct {
@@ -45,26 +49,25 @@ type Assembler struct {
 func New() *Assembler { return &Assembler{open: sessions.New[Key, struct{}](mostSessions)} }
 
 // Add takes the payload of a frame, in the order of the bus, and returns the
-// message that it completes.
-func (a *Assembler) Add(k Key, time int64, data []byte) (m Message, complete bool) {
-	var payload []byte
-	begun := time
+// message that it completes. A tag is whatever the caller knows of the frame.
+func (a *Assembler) Add(k Key, time int64, tag uint8, data []byte) (m Message, complete bool) {
+	m = Message{Key: k, Time: time, Tag: tag}
 	switch kind(data) {
 	case 0:
-		payload = a.single(k, data)
+		m.Payload = a.single(k, data)
 	case 1:
-		a.first(k, time, data)
+		a.first(k, time, tag, data)
 	case 2:
-		begun, payload = a.consecutive(k, time, data)
+		a.consecutive(&m, data)
 	case 3: // flow control: the receiver's, and no part of a message
 	default:
 		a.Stats.Stray++
 	}
-	if payload == nil {
+	if m.Payload == nil {
 		return Message{}, false
 	}
 	a.Stats.Complete++
-	return Message{Key: k, Time: begun, Payload: payload}, true
+	return m, true
 }
 
 // kind returns the upper half of the first byte, which says what a frame is.
@@ -91,7 +94,7 @@ func (a *Assembler) single(k Key, data []byte) []byte {
 }
 
 // first begins a message: 12 bits of length or, if they are 0, 32.
-func (a *Assembler) first(k Key, time int64, data []byte) {
+func (a *Assembler) first(k Key, time int64, tag uint8, data []byte) {
 	a.abandon(k)
 	if len(data) < 8 {
 		a.Stats.Stray++
@@ -105,7 +108,7 @@ func (a *Assembler) first(k Key, time int64, data []byte) {
 		a.Stats.Stray++
 		return
 	}
-	m, lost := a.open.Begin(k, time, int(n))
+	m, lost := a.open.Begin(k, time, tag, int(n))
 	a.Stats.Lost += uint64(lost)
 	m.Done, m.Next = copy(m.Payload, data[from:]), 1
 }
@@ -118,26 +121,26 @@ func (a *Assembler) abandon(k Key) {
 	}
 }
 
-// consecutive adds to a message; frames are numbered 0-15 over and over.
-func (a *Assembler) consecutive(k Key, time int64, data []byte) (begun int64, payload []byte) {
-	m := a.open.Of(k)
-	switch {
-	case m == nil:
+// consecutive adds a frame to a message and, if it is the last one, makes that
+// the message of its sender. Frames are numbered 0-15 over and over.
+func (a *Assembler) consecutive(frame *Message, data []byte) {
+	m := a.open.Of(frame.Key)
+	if m == nil {
 		a.Stats.Stray++
-		return 0, nil
-	case int(data[0]&15) != m.Next&15 || time-m.Last > Timeout:
-		a.abandon(k)
-		a.Stats.Stray++
-		return 0, nil
+		return
 	}
+	if int(data[0]&15) != m.Next&15 || frame.Time-m.Last > Timeout {
+		a.abandon(frame.Key)
+		a.Stats.Stray++
+		return
+	}
+	m.Part(frame.Time, frame.Tag)
 	m.Done += copy(m.Payload[m.Done:], data[1:])
-	m.Last = time
 	m.Next++
-	if m.Done < len(m.Payload) {
-		return 0, nil
+	if m.Done == len(m.Payload) {
+		a.open.End(frame.Key)
+		frame.Time, frame.Tag, frame.Payload = m.Time, m.Tag, m.Payload
 	}
-	a.open.End(k)
-	return m.Time, m.Payload
 }
 
 // Close forgets what is incomplete, and counts it.

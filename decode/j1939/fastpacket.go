@@ -35,15 +35,15 @@ func NewFastPacket() *FastPacket {
 //	byte 0    number of the message (3 bits), of the frame in it (5 bits)
 //	byte 1    first frame: length of the message in bytes
 //	then      the bytes of the message
-func (f *FastPacket) Add(time int64, bus uint8, id uint32, data []byte) (Message, bool) {
+func (f *FastPacket) Add(time int64, bus uint8, id uint32, tag uint8, data []byte) (Message, bool) {
 	k := stream{bus, id}
 	if len(data) < 2 {
 		f.Stats.Stray++
 		return Message{}, false
 	}
 	if data[0]&31 == 0 {
-		f.begin(k, time, data)
-	} else if !f.goOn(k, time, data) {
+		f.begin(k, time, tag, data)
+	} else if !f.goOn(k, time, tag, data) {
 		return Message{}, false
 	}
 	m := f.open.Of(k)
@@ -52,30 +52,30 @@ func (f *FastPacket) Add(time int64, bus uint8, id uint32, data []byte) (Message
 	}
 	f.open.End(k)
 	f.Stats.Complete++
-	return Message{m.Time, bus, id, m.Payload}, true
+	return Message{m.Time, bus, id, m.Tag, m.Payload}, true
 }
 
-func (f *FastPacket) begin(k stream, time int64, data []byte) {
+func (f *FastPacket) begin(k stream, time int64, tag uint8, data []byte) {
 	n := int(data[1])
 	if n == 0 || n > MaxFastPacket {
 		f.abandon(k)
 		f.Stats.Stray++
 		return
 	}
-	m, lost := f.open.Begin(k, time, n)
+	m, lost := f.open.Begin(k, time, tag, n)
 	f.Stats.Lost += uint64(lost)
 	m.Own, m.Next, m.Done = data[0]>>5, 1, copy(m.Payload, data[2:])
 }
 
-func (f *FastPacket) goOn(k stream, time int64, data []byte) bool {
+func (f *FastPacket) goOn(k stream, time int64, tag uint8, data []byte) bool {
 	m := f.open.Of(k)
 	if m == nil || m.Own != data[0]>>5 || m.Next != int(data[0]&31) || time-m.Last > FastPacketTimeout {
 		f.abandon(k)
 		f.Stats.Stray++
 		return false
 	}
+	m.Part(time, tag)
 	m.Done += copy(m.Payload[m.Done:], data[1:])
-	m.Last = time
 	m.Next++
 	return true
 }

@@ -25,8 +25,12 @@ type Message struct {
 	Time    int64 // ns since 1970 UTC, of the first frame
 	Bus     uint8
 	ID      uint32 // priority 6, the group, source and destination of the message
+	Tag     uint8  // of all its frames, Mixed if they differ
 	Payload []byte // borrowed: valid until the next Add
 }
+
+// Mixed is the tag of a message whose frames have different ones.
+const Mixed = sessions.Mixed
 
 // Stats counts.
 type Stats struct {
@@ -65,16 +69,17 @@ func Carries(id uint32) bool {
 }
 
 // Add takes a frame that the protocol carries, in the order of the bus, and
-// returns the message that it completes.
-func (a *Assembler) Add(time int64, bus uint8, id uint32, data []byte) (m Message, complete bool) {
+// returns the message that it completes. A tag is whatever the caller knows of
+// the frame.
+func (a *Assembler) Add(time int64, bus uint8, id uint32, tag uint8, data []byte) (m Message, complete bool) {
 	c := connection{bus, Source(id), Destination(id)}
 	switch {
 	case len(data) < 8:
 		a.Stats.Stray++
 	case PGN(id) == Connection:
-		a.control(c, time, data)
+		a.control(c, time, tag, data)
 	default:
-		return a.packet(c, time, data)
+		return a.packet(c, time, tag, data)
 	}
 	return Message{}, false
 }
@@ -88,11 +93,11 @@ const (
 	abort         = 255
 )
 
-func (a *Assembler) control(c connection, time int64, data []byte) {
+func (a *Assembler) control(c connection, time int64, tag uint8, data []byte) {
 	back := connection{c.bus, c.destination, c.source} // the answering side speaks
 	switch data[0] {
 	case requestToSend, broadcast:
-		a.begin(c, time, data)
+		a.begin(c, time, tag, data)
 	case clearToSend:
 		if m := a.open.Of(back); m != nil {
 			m.Last = time
@@ -109,14 +114,14 @@ func (a *Assembler) control(c connection, time int64, data []byte) {
 
 // begin takes the announcement of a message: control, bytes (16 bits, little-
 // endian), packets, most packets at a time, group (24 bits, little-endian).
-func (a *Assembler) begin(c connection, time int64, data []byte) {
+func (a *Assembler) begin(c connection, time int64, tag uint8, data []byte) {
 	n, packets := int(binary.LittleEndian.Uint16(data[1:])), int(data[3])
 	if n == 0 || n > MaxLength || packets != (n+6)/7 {
 		a.abandon(c)
 		a.Stats.Stray++
 		return
 	}
-	m, lost := a.open.Begin(c, time, n)
+	m, lost := a.open.Begin(c, time, tag, n)
 	a.Stats.Lost += uint64(lost)
 	m.Own.pgn = uint32(data[5]) | uint32(data[6])<<8 | uint32(data[7])<<16
 }
@@ -128,7 +133,7 @@ func (a *Assembler) abandon(c connection) {
 	}
 }
 
-func (a *Assembler) packet(c connection, time int64, data []byte) (Message, bool) {
+func (a *Assembler) packet(c connection, time int64, tag uint8, data []byte) (Message, bool) {
 	m := a.open.Of(c)
 	if m != nil && time-m.Last > Timeout {
 		a.abandon(c)
@@ -139,15 +144,15 @@ func (a *Assembler) packet(c connection, time int64, data []byte) (Message, bool
 		a.Stats.Stray++
 		return Message{}, false
 	}
+	m.Part(time, tag)
 	copy(m.Payload[at:], data[1:8])
-	m.Last = time
 	m.Own.seen[(data[0]-1)/64] |= 1 << ((data[0] - 1) % 64)
 	if m.Own.count()*7 < len(m.Payload) {
 		return Message{}, false
 	}
 	a.open.End(c)
 	a.Stats.Complete++
-	return Message{m.Time, c.bus, ID(6, m.Own.pgn, c.source, c.destination), m.Payload}, true
+	return Message{m.Time, c.bus, ID(6, m.Own.pgn, c.source, c.destination), m.Tag, m.Payload}, true
 }
 
 func (p *parts) count() (n int) {

@@ -7,10 +7,21 @@ package sessions
 type Message[X any] struct {
 	Time    int64 // of the first part
 	Last    int64 // of the latest part
+	Tag     uint8 // of all parts, Mixed if they differ
 	Payload []byte
 	Done    int // bytes that are there, or parts: as the protocol counts
 	Next    int // number of the part that comes next
 	Own     X
+}
+
+// Mixed is the tag of a message whose parts have different ones.
+const Mixed = 255
+
+// Part notes the time and the tag of another part.
+func (m *Message[X]) Part(time int64, tag uint8) {
+	if m.Last = time; m.Tag != tag {
+		m.Tag = Mixed
+	}
 }
 
 // Store holds up to a number of messages by key. When it is full a new one
@@ -48,7 +59,7 @@ func (s *Store[K, X]) Of(k K) *Message[X] {
 
 // Begin makes a message of n bytes, in the place of one of the same key. It
 // tells how many messages ended for that.
-func (s *Store[K, X]) Begin(k K, time int64, n int) (m *Message[X], lost int) {
+func (s *Store[K, X]) Begin(k K, time int64, tag uint8, n int) (m *Message[X], lost int) {
 	if s.held[k] != nil {
 		s.End(k)
 		lost++
@@ -63,7 +74,7 @@ func (s *Store[K, X]) Begin(k K, time int64, n int) (m *Message[X], lost int) {
 	if cap(e.Payload) < n {
 		e.Payload = make([]byte, n)
 	}
-	e.Message = Message[X]{Time: time, Last: time, Payload: e.Payload[:n]}
+	e.Message = Message[X]{Time: time, Last: time, Tag: tag, Payload: e.Payload[:n]}
 	s.held[k] = e
 	return &e.Message, lost
 }

@@ -139,6 +139,9 @@ func (w *walk) secretPlace(n *yaml.Node, s *Secret, path, want string) {
 	var from secretPlace
 	before := len(w.problems)
 	w.section(n, reflect.ValueOf(&from).Elem(), path)
+	for i := range w.problems[before:] {
+		w.problems[before+i].hide(path)
+	}
 	switch {
 	case len(w.problems) > before:
 	case (from.File == "") == (from.Env == ""):
@@ -148,6 +151,16 @@ func (w *walk) secretPlace(n *yaml.Node, s *Secret, path, want string) {
 	default:
 		s.source, s.text = secretEnv, &from.Env
 	}
+}
+
+// hide takes what was found at and below a path out of a problem: it may be the
+// secret itself, written as a key or as a path.
+func (p *Problem) hide(path string) {
+	if p.Path != path+".file" && p.Path != path+".env" {
+		p.Path = path
+	}
+	p.Got = "something else"
+	p.Hint = ""
 }
 
 // secretPlace is where a secret that is not in the configuration is.

@@ -62,7 +62,7 @@ func printStoreReport(w io.Writer, r *s3.Report) {
 		line("tls", "%s, %s", r.Version, r.Suite)
 	}
 	for _, c := range r.Chain {
-		line("chain", "%s, until %s", c.Subject, c.NotAfter.UTC().Format(time.DateOnly))
+		line("chain", "%s, until %s", printable(c.Subject), c.NotAfter.UTC().Format(time.DateOnly))
 	}
 	if len(r.Chain) > 0 {
 		line("days left", "%d", r.DaysLeft)
@@ -74,9 +74,9 @@ func printStoreReport(w io.Writer, r *s3.Report) {
 		line("write", "%s stored in %d ms, SHA-256 confirmed by the store: %s", r.Key, r.Took, r.Checksum)
 		return
 	}
-	line("write", "%s refused: %s", r.Key, r.Error)
+	line("write", "%s refused: %s", r.Key, printable(r.Error))
 	line("class", "%s", r.Class)
 	if r.Message != "" {
-		line("server", "%s", r.Message)
+		line("server", "%s", printable(r.Message))
 	}
 }

@@ -86,8 +86,10 @@ func printStatus(w io.Writer, content []byte, asJSON bool, stale error) error {
 	if errors.Is(stale, appliance.ErrNotRunning) {
 		fmt.Fprintf(w, "canseald is not running; this is what it last wrote, %s\n\n", d.Time)
 	}
-	_, err := io.WriteString(w, statusText(&d))
-	return err
+	for line := range strings.Lines(statusText(&d)) {
+		fmt.Fprintln(w, printable(strings.TrimSuffix(line, "\n")))
+	}
+	return nil
 }
 
 func statusText(d *appliance.Facts) string {

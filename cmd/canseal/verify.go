@@ -120,6 +120,9 @@ func summary(v segment.Verification, count map[segment.Standing]int) string {
 		}
 	}
 	verdict := "whole, in order, unchanged since they were sealed"
+	if count[segment.Missing] > 0 {
+		verdict = "what is here is " + verdict
+	}
 	if !v.OK() {
 		verdict = "NOT as they were sealed"
 	}

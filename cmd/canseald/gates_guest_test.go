@@ -72,7 +72,7 @@ func TestGuestFiltersAndPauses(t *testing.T) {
 	if !holds(l.states[1], can.PausedByControl, can.ResumedByControl, can.MarkByTrigger) {
 		t.Errorf("states %v", l.states[1])
 	}
-	told(t, d, "resumed by control", "pinned by trigger")
+	told(t, d, "resumed by control", `"id":"3A0"`, "pinned by trigger")
 	if pins, err := filepath.Glob(filepath.Join(d.card, "LOG", roadDevice, "*", "*.keep")); err != nil || len(pins) != 1 {
 		t.Errorf("pins %v, %v; wanted one", pins, err)
 	}

@@ -52,7 +52,8 @@ type Appliance struct {
 	o        Options
 	log      *slog.Logger
 	started  time.Time
-	card     durable.FS
+	card     durable.FS // guarded, once the state folder is open
+	present  func() error
 	state    durable.FS
 	lock     io.Closer
 	machine  hardware
@@ -77,6 +78,9 @@ type Appliance struct {
 // cuts the last work of the services short.
 func Run(ctx, hurry context.Context, o Options) error {
 	a, err := Build(ctx, o)
+	if errors.Is(err, context.Canceled) {
+		return nil // asked to end while it waited for the card
+	}
 	if err != nil {
 		return err
 	}
@@ -134,16 +138,19 @@ func (a *Appliance) configure(ctx context.Context) error {
 // and puts the schema on the card.
 func (a *Appliance) openState(context.Context) error {
 	if err := os.MkdirAll(a.o.StateDir, 0o700); err != nil {
-		return fmt.Errorf("state folder: %w", err)
+		a.log.Error("no state folder: counters and secrets are not kept", "error", err)
 	}
 	lock, err := durable.Lock(filepath.Join(a.o.StateDir, "lock"))
-	if errors.Is(err, durable.ErrLocked) {
+	switch {
+	case errors.Is(err, durable.ErrLocked):
 		return &exitError{ExitLocked, fmt.Errorf("another canseald works with %s", a.o.StateDir)}
+	case err != nil: // recording is worth more than the lock
+		a.log.Error("state folder not locked", "error", err)
+	default:
+		a.lock = lock
 	}
-	if err != nil {
-		return err
-	}
-	a.lock = lock
+	a.present = logger.WatchCard(a.o.Root, a.state)
+	a.card = guarded{a.card, a.present}
 	if err := writeSchema(a.card); err != nil {
 		a.log.Warn("schema not written", "error", err)
 	}

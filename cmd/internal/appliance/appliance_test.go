@@ -15,8 +15,10 @@ import (
 	"time"
 
 	"canseal/can/sim"
+	"canseal/certs"
 	"canseal/config"
 	"canseal/internal/s3test"
+	"canseal/uploader/s3"
 )
 
 const (
@@ -308,5 +310,26 @@ func TestEveryUnbuiltSettingExistsAndIsRefused(t *testing.T) {
 		if !strings.Contains(p.Hint, "not in this version") {
 			t.Errorf("%v", p)
 		}
+	}
+}
+
+// A state folder that cannot be written costs counters, never the recording.
+func TestAStateFolderThatCannotBeMadeDoesNotStopTheRecording(t *testing.T) {
+	b := newBox(t, strings.Replace(configFor("low", "http://127.0.0.1:1"), "mode: low", "mode: off", 1))
+	writeFile(t, filepath.Join(b.root, "state"), "a file where the folder should be")
+	b.start(t)
+	b.await(t, "frames", func(f Facts) bool { return f.Log.Frames > 100 })
+}
+
+// device.json has a bound that no certificate can break.
+func TestDeviceJSONIsBounded(t *testing.T) {
+	var f Facts
+	f.TLS.Bundle = &s3.BundleStatus{}
+	for range 10 {
+		f.TLS.Bundle.Certificates = append(f.TLS.Bundle.Certificates, certs.Certificate{Subject: strings.Repeat("<", 20_000), SHA256: "hash"})
+	}
+	b := f.encode()
+	if len(b) > maxFacts || !bytes.Contains(b, []byte(`"sha256":"hash"`)) {
+		t.Errorf("%d bytes", len(b))
 	}
 }

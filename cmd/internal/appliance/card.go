@@ -24,7 +24,7 @@ func awaitCard(ctx context.Context, root string, state durable.FS, log *slog.Log
 		}
 		select {
 		case <-ctx.Done():
-			return err
+			return ctx.Err()
 		case <-time.After(time.Second):
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"canseal/internal/durable"
@@ -48,6 +49,7 @@ type control struct {
 func newControl(v verbs, state durable.FS, log *slog.Logger) (*control, error) {
 	c := &control{verbs: v, state: state, log: log, dir: os.Getenv("RUNTIME_DIRECTORY")}
 	if c.dir == "" {
+		removeStale(state)
 		dir, err := os.MkdirTemp("", "canseal-")
 		if err != nil {
 			return nil, fmt.Errorf("folder of the local socket: %w", err)
@@ -56,6 +58,18 @@ func newControl(v verbs, state durable.FS, log *slog.Logger) (*control, error) {
 	}
 	c.path = filepath.Join(c.dir, "control.sock")
 	return c, nil
+}
+
+// removeStale removes the folder that a killed daemon of this state folder has
+// left; the lock says that it runs no more.
+func removeStale(state durable.FS) {
+	b, err := durable.ReadFile(state, socketFile, 4096)
+	path := strings.TrimSpace(string(b))
+	dir := filepath.Dir(path)
+	if err == nil && filepath.Dir(dir) == filepath.Clean(os.TempDir()) && strings.HasPrefix(filepath.Base(dir), "canseal-") {
+		_ = os.Remove(path)
+		_ = os.Remove(dir)
+	}
 }
 
 func (c *control) String() string { return "control" }

@@ -1,11 +1,13 @@
 package appliance
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -109,11 +111,46 @@ func (a *Appliance) collect() Facts {
 
 // StatusJSON is device.json as it is now.
 func (a *Appliance) StatusJSON() []byte {
-	b, err := json.Marshal(a.collect())
-	if err != nil { // a NaN or a cycle: neither can be in these types
+	f := a.collect()
+	return f.encode()
+}
+
+// maxFacts bounds device.json in bytes.
+const maxFacts = 64 << 10
+
+// encode writes device.json. If it is too long, the names of certificates go
+// first: their hashes still tell which they are.
+func (f *Facts) encode() []byte {
+	b := marshal(f)
+	if len(b) > maxFacts && f.TLS.Bundle != nil {
+		short := *f.TLS.Bundle
+		short.Certificates = slices.Clone(short.Certificates)
+		for i := range short.Certificates {
+			c := &short.Certificates[i]
+			c.Subject, c.Issuer = shortened(c.Subject), shortened(c.Issuer)
+		}
+		f.TLS.Bundle = &short
+		b = marshal(f)
+	}
+	return b
+}
+
+// shortened cuts a name to 100 characters.
+func shortened(name string) string {
+	if runes := []rune(name); len(runes) > 100 {
+		return string(runes[:99]) + "…"
+	}
+	return name
+}
+
+func marshal(f *Facts) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(f); err != nil { // a NaN or a cycle: neither can be in these types
 		panic("device.json: " + err.Error())
 	}
-	return append(b, '\n')
+	return b.Bytes()
 }
 
 func (a *Appliance) collectUpload(f *Facts, recording logger.Status) {
@@ -196,9 +233,8 @@ func (w *factsWriter) Run(ctx context.Context) error {
 	written := time.Time{}
 	for {
 		f := w.collect()
-		if states := f.states(); states != w.last || time.Since(written) >= factsStale {
+		if states := f.states(); (states != w.last || time.Since(written) >= factsStale) && w.put(f) {
 			w.last, written = states, time.Now()
-			w.put(f)
 		}
 		select {
 		case <-ctx.Done():
@@ -211,14 +247,13 @@ func (w *factsWriter) Run(ctx context.Context) error {
 // write puts the present facts on the card.
 func (w *factsWriter) write() { w.put(w.collect()) }
 
-func (w *factsWriter) put(f Facts) {
-	b, err := json.Marshal(f)
-	if err == nil {
-		err = durable.WriteFile(w.card, factsFile, append(b, '\n'), 0o644)
-	}
+// put reports whether the card took them; its state says why not.
+func (w *factsWriter) put(f Facts) bool {
+	err := durable.WriteFile(w.card, factsFile, f.encode(), 0o644)
 	if err != nil {
-		w.log.Debug("device.json not written", "error", err) // the card's state says why
+		w.log.Debug("device.json not written", "error", err)
 	}
+	return err == nil
 }
 
 // states is what makes device.json worth writing again: words, not counters.

@@ -18,8 +18,11 @@ import (
 // identify finds out who and when this is.
 func (a *Appliance) identify(context.Context) error {
 	device, source, err := logger.Identify(a.settings.Device.ID, a.machine.BoardSerial(), a.machine.MACs(), a.state, rand.Reader)
-	if err != nil {
+	if device == "" {
 		return err
+	}
+	if err != nil {
+		a.log.Error("device id not kept", "error", err)
 	}
 	a.device, a.idSource = device, source
 	known, trust, err := clock.Load(a.state)
@@ -64,7 +67,7 @@ func (a *Appliance) loggerOptions() logger.Options {
 		SplitSize: int64(l.SplitSize), SplitTime: l.SplitTime, SplitOffset: l.SplitOffset, Flush: l.Flush,
 		KeepFree: logger.Reserve{Percent: l.KeepFree.Percent, Bytes: int64(l.KeepFree.Bytes)}, KeepUnsent: l.Unsent == "keep", Compress: l.Compress,
 		LeaveOutErrors: !l.ErrorFrames,
-		CheckCard:      logger.WatchCard(a.o.Root, a.state),
+		CheckCard:      a.present,
 		Links:          a.buses.Links,
 		Sealed:         a.poke,
 		Synced:         a.o.Synced,

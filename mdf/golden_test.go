@@ -85,6 +85,7 @@ func TestGoldenFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "finished", f.data)
+	golden(t, "compressed", compressed(t, f.data))
 	if _, err := Repair(torn); err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func readAll(t *testing.T, data []byte) (frames int) {
 	return frames
 }
 
-// bases are files for a fuzzer to damage: live, finished, repaired.
+// bases are files for a fuzzer to damage: live, finished, repaired, compressed.
 func bases(t testing.TB) [][]byte {
 	live := newCard(nil)
 	if err := writing(t, live, header, oneOfEach(), 4).Sync(); err != nil {
@@ -57,7 +57,7 @@ func bases(t testing.TB) [][]byte {
 	if _, err := Repair(cut); err != nil {
 		t.Fatal(err)
 	}
-	return [][]byte{live.data, finished(t), cut.data}
+	return [][]byte{live.data, finished(t), cut.data, compressed(t, finished(t))}
 }
 
 // damage puts a patch into a copy of a base file and cuts it to size.
@@ -75,6 +75,25 @@ func seeds(f *testing.F) {
 	f.Add(uint8(1), 64+24, 1<<20, []byte{8, 0, 0, 0, 0, 0, 0, 0})
 	f.Add(uint8(2), 80, 600, []byte{255, 255, 255, 255, 255, 255, 255, 127})
 	f.Add(uint8(0), 1<<20, 1<<20, make([]byte, 300))
+	f.Add(uint8(3), 37_600, 1<<20, []byte{0xFF, 0xFF, 0xFF, 0xFF})
+}
+
+// FuzzCompress compresses anything; what comes out has what went in.
+func FuzzCompress(f *testing.F) {
+	files := bases(f)
+	seeds(f)
+	f.Fuzz(func(t *testing.T, base uint8, at, size int, patch []byte) {
+		data := damage(files, base, at, size, patch)
+		out := newView(nil)
+		if _, err := Compress(out, newView(data), int64(len(data))); err != nil {
+			var c *CorruptError
+			if !errors.As(err, &c) || c.Want == "" || c.Got == "" {
+				t.Fatalf("an error without a place: %v", err)
+			}
+			return
+		}
+		same(t, "compressed", reading(t, out.data), inOrder(reading(t, data)))
+	})
 }
 
 func FuzzReader(f *testing.F) {

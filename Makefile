@@ -4,9 +4,10 @@
 #   make race    the tests with the race detector (needs gcc)
 #   make cross   the programs for other machines
 #   make bench   figures
+#   make guest-bench  instructions for each frame, beside candump and a plain loop (wants qemu-system-x86 and xz-utils; fetches a kernel of Debian)
 #   make soak    ten minutes of eight full buses on this machine, then of two vcan buses in the guest: SOAK=10m
 #   make powercut  twenty power cuts of canseald on each file system, at random: CUTS=20 SEED=...
-.PHONY: peers test race cross bench powercut soak fuzz demo check
+.PHONY: peers test race cross bench powercut soak guest-bench fuzz demo check
 
 PACKAGES  := user-mode-linux can-utils openssl gcc libc6-dev e2fsprogs dosfstools dmsetup
 VERSITYGW := v1.8.0
@@ -47,6 +48,14 @@ CUTS ?= 20
 powercut:
 	CANSEAL_REQUIRE=peers,vm CANSEAL_CUTS=$(CUTS) CANSEAL_SEED=$(SEED) go test -count=1 -timeout 1h -v -run 'PowerCut|PowerIsCut' ./cmd/canseald >powercut.log; \
 	  failed=$$?; grep -E 'CANSEAL_SEED|cut .* after|BROKEN|broken|promised, none|^ *---|^(ok|FAIL)' powercut.log; exit $$failed
+
+KERNEL := linux-image-6.1.0-56-amd64
+$(CURDIR)/.tools/kernel:
+	mkdir -p $@.new && cd $@.new && apt-get download $(KERNEL) && dpkg-deb -x $(KERNEL)_*.deb . && rm $(KERNEL)_*.deb && mv $@.new $@
+
+guest-bench: $(CURDIR)/.tools/kernel
+	CANSEAL_KERNEL=$< go test -count=1 -timeout 20m -v -run 'TestGuestBench$$' ./cmd/canseald >guest-bench.log; \
+	  failed=$$?; grep -E 'BENCH|NOT RUN|^ *---|^(ok|FAIL)' guest-bench.log | sed 's/^ *[a-z_]*.go:[0-9]*: //'; exit $$failed
 
 SOAK ?= 10m
 soak:

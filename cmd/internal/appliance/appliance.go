@@ -43,6 +43,8 @@ type Options struct {
 	// PowerFails tells that the power is about to go: the running segment is sealed
 	// and offered. nil: never.
 	PowerFails <-chan os.Signal
+	// card replaces the folder Root as the card: a test's smaller one.
+	card durable.FS
 	// Machine is where /proc and /sys are looked for, "/".
 	Machine string
 }
@@ -101,6 +103,9 @@ func Build(ctx context.Context, o Options) (_ *Appliance, err error) {
 	a := &Appliance{
 		o: o, log: o.Log, started: time.Now(), machine: hardware{o.Machine},
 		card: durable.Dir(o.Root), state: durable.Dir(o.StateDir), drive: newDrive(o.PowerFails),
+	}
+	if o.card != nil {
+		a.card = o.card
 	}
 	defer func() {
 		if err != nil {

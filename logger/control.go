@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -117,6 +118,17 @@ func (c *control) drop() (leftOut int) {
 	}
 	c.missed += uint64(leftOut)
 	return leftOut
+}
+
+// detail names the frame that made the control turn; the limit has none.
+func (c *control) detail(s can.State) detail {
+	switch {
+	case c == nil || s == can.ResumedByLimit:
+		return nil
+	case c.extended:
+		return detail{"id": fmt.Sprintf("%08X", c.id)}
+	}
+	return detail{"id": fmt.Sprintf("%03X", c.id)}
 }
 
 // told takes the number of frames left out for a record.

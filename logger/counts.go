@@ -155,6 +155,14 @@ func (b *stateBoard) tell(t *teller, of func(bus uint8, s can.State) detail) {
 	}
 }
 
+// stateDetail says more about a state of a bus.
+func (r *recorder) stateDetail(bus uint8, s can.State) detail {
+	if s.Kind() == can.PausedByControl.Kind() {
+		return r.gates.controls[bus%buses].detail(s)
+	}
+	return r.linkDetail(bus, s)
+}
+
 // linkDetail says why a link is not as it should be.
 func (r *recorder) linkDetail(bus uint8, s can.State) detail {
 	for _, l := range r.o.Links() {

@@ -105,7 +105,7 @@ func (r *recorder) end() {
 	if r.pending.any {
 		r.o.Log.Error("losses that no segment could take", "lost", lostOf(&r.counts.lost).Sum())
 	}
-	r.states.tell(r.tell, r.linkDetail)
+	r.states.tell(r.tell, r.stateDetail)
 	r.tell.tell("stop", "recording", 0, detail{"session": r.session})
 }
 
@@ -275,7 +275,7 @@ func (r *recorder) tick() {
 		r.inspect()
 	}
 	r.limitPauses(r.reached())
-	r.states.tell(r.tell, r.linkDetail)
+	r.states.tell(r.tell, r.stateDetail)
 }
 
 // reached is the time up to which everything is recorded.

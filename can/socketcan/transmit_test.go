@@ -84,7 +84,7 @@ func TestAListOfSingleFramesEnds(t *testing.T) {
 func TestTheListStandsStillWithoutALink(t *testing.T) {
 	down := errors.New("down")
 	list := []Timed{timed(1, 0, 100), timed(2, 30, 0)}
-	d := transmit(t, list, 900*time.Millisecond, func(ms int64) error {
+	d := transmit(t, list, 850*time.Millisecond, func(ms int64) error {
 		if ms < 250 || ms > 450 && ms < 700 {
 			return down
 		}

@@ -149,6 +149,7 @@ func TestGuestCountsWhatTheSocketLost(t *testing.T) {
 }
 
 func TestGuestLinksComeAndGo(t *testing.T) {
+	roadFolder(t)
 	a, err := slcan.Plug()
 	must(t, err)
 	t.Cleanup(a.Pull)

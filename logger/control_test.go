@@ -231,6 +231,21 @@ func TestAFilterDoesNotHideTheSignal(t *testing.T) {
 	})
 }
 
+func TestWhatTheKernelLeavesOutIsLeftOutByTheFilter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard())
+		r.o.Buses[0].Filter = []Filter{{Rule: one(0x7FF)}}
+		r.o.Links = func() []Link { return []Link{{Number: 1, Filtered: 5}, {Number: 2, FilteredUnknown: true}} }
+		r.start()
+		r.send(3, 1)
+		s := r.logger.Status()
+		if s.Log.LeftOut != (LeftOut{Filter: 8}) || !s.Log.LeftOutAtLeast || s.Buses[0].LeftOut != 8 || s.Buses[0].LeftOutAtLeast || !s.Buses[1].LeftOutAtLeast {
+			t.Errorf("log %+v, buses %+v", s.Log, s.Buses)
+		}
+		r.stop()
+	})
+}
+
 func TestASegmentSaysWhichBusesPauseAndTheEndWhatWasLeftOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := lamp()

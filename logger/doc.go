@@ -6,6 +6,7 @@
 //	capture    one locked thread: source -> queue. Never waits for a disk
 //	recorder   owns the open segment: dates, counts, writes, syncs, splits, seals
 //	keeper     owns what is sealed: seal lines, repair of failed segments, retention
+//	press      one thread of the lowest priority: .raw -> .tmp, one segment at a time
 //	teller     hands lines to events.jsonl
 //
 //	source ─► capture ─► queue ─► recorder ─► SPLIT.MF4.part ─► SPLIT.MF4 ─► keeper ─► seal.log
@@ -142,6 +143,27 @@
 // place on the old time and the true wall clock, so that a reader can re-date the
 // segment.
 //
+// # Compression
+//
+// With Options.Compress a finished segment is named SPLIT.MF4.raw, and the press
+// makes the sorted, compressed form of it (mdf.Compress) beside it:
+//
+//	.raw ─► .tmp, synced as it grows ─► rename to .MF4, sync the folder ─► remove .raw ─► seal line, form dz
+//	                                    └────────────── keeper ──────────────────────────────────────┘
+//
+// Nobody waits for it: the recorder goes on in the next segment, retention deletes
+// meanwhile, and does not count the .tmp as used. A .raw is renamed to .MF4 as it
+// is, with form raw, when
+//
+//	more than 4 wait             the oldest, until there are 4
+//	the run ends                 what is being compressed is stopped at its next read or write
+//	Rotate, final                that segment and those before it
+//	no room                      less is free than the .raw and one more segment take
+//	an error                     of the card, of a mark or a count, times in too many strands
+//
+// Segments of a session are sealed in the order of their splits, but that one
+// that resists an error hinders no other.
+//
 // # Retention
 //
 // When less is free than Options.KeepFree, the keeper deletes the oldest first of: sent
@@ -153,7 +175,7 @@
 // # Recovery
 //
 // Prepare executes segment.AtBoot for every split of ours: .part is repaired, .raw is
-// sealed as it is, half-done renames of FAT are resolved by content, what has no seal
+// compressed once Run works, or sealed as it is, half-done renames of FAT are resolved by content, what has no seal
 // line gets a late one. state/seal and the lines of the card together give the end of
 // the chain: the file may be one line behind, or lost.
 //
@@ -167,6 +189,7 @@
 //	filter    40 KiB a bus; 700 KiB more when it thins out, touched as it is used
 //	control   24 MiB over all buses, taken as it is used
 //	keeper    64 KiB to hash; a listing of the card while it looks
+//	press     6 MiB while it works (mdf.Compress)
 //
 // Nothing per frame is allocated or logged.
 package logger

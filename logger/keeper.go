@@ -42,6 +42,8 @@ type keeperView struct {
 	PinnedBytes  int64
 	Seal         SealStatus
 	PlainDeleted int
+	Pressed      int64 // bytes of compressed forms that were written
+	Saved        int64 // bytes that they are smaller
 }
 
 // job is a segment of this run that needs its seal line.

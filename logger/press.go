@@ -29,6 +29,7 @@ type press struct {
 	cancel  context.CancelFunc
 	done    chan struct{}
 	err     error // valid when done is closed; nil: the .tmp is whole and durable
+	size    int64 // of the .raw
 	written atomic.Int64
 }
 
@@ -99,7 +100,7 @@ func (k *keeper) begin(j *job) {
 	p := &press{done: make(chan struct{})}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	j.press = p
-	src, dst, size, err := k.pair(j.name)
+	src, dst, err := k.pair(j.name, p)
 	if err != nil {
 		p.err = err
 		close(p.done)
@@ -110,20 +111,19 @@ func (k *keeper) begin(j *job) {
 		defer close(p.done)
 		defer p.cancel()
 		run.Background(func() {
-			p.err = errors.Join(p.compress(dst, src, size), dst.Close(), src.Close())
+			p.err = errors.Join(p.compress(dst, src), dst.Close(), src.Close())
 		})
 	}()
 }
 
 // pair opens the .raw of a segment and makes its .tmp, if there is room for both
 // and for the segment that is being written.
-func (k *keeper) pair(n segment.Name) (src, dst durable.File, size int64, err error) {
+func (k *keeper) pair(n segment.Name, p *press) (src, dst durable.File, err error) {
 	if src, err = k.card.FS.Open(k.card.Path(n, segment.Raw)); err != nil {
-		return nil, nil, 0, err
+		return nil, nil, err
 	}
-	size, err = src.Size()
-	if err == nil {
-		err = k.roomFor(size)
+	if p.size, err = src.Size(); err == nil {
+		err = k.roomFor(p.size)
 	}
 	tmp := k.card.Path(n, segment.Tmp)
 	if err == nil {
@@ -137,7 +137,7 @@ func (k *keeper) pair(n segment.Name) (src, dst durable.File, size int64, err er
 	if err != nil {
 		src.Close()
 	}
-	return src, dst, size, err
+	return src, dst, err
 }
 
 func (k *keeper) roomFor(size int64) error {
@@ -149,8 +149,8 @@ func (k *keeper) roomFor(size int64) error {
 }
 
 // compress makes the whole .tmp, durably.
-func (p *press) compress(dst, src durable.File, size int64) error {
-	if _, err := mdf.Compress(&sheet{File: dst, p: p}, &sheet{File: src, p: p}, size); err != nil {
+func (p *press) compress(dst, src durable.File) error {
+	if _, err := mdf.Compress(&sheet{File: dst, p: p}, &sheet{File: src, p: p}, p.size); err != nil {
 		return err
 	}
 	return dst.Sync()
@@ -205,6 +205,7 @@ func (k *keeper) place(j *job) error {
 		if err := k.card.Seal(j.name, k.best(j)); err != nil {
 			return err
 		}
+		k.tally(j.press)
 	} else if err := k.card.FS.SyncDir(k.card.Folder(j.name.Session)); err != nil {
 		return err // what was renamed may not be durable yet, and the .raw is still needed
 	}
@@ -212,6 +213,16 @@ func (k *keeper) place(j *job) error {
 		return fmt.Errorf("remove what was compressed: %w", err)
 	}
 	return nil
+}
+
+// tally counts what a compression wrote and saved.
+func (k *keeper) tally(p *press) {
+	if p.whole() {
+		k.publish(func(v *keeperView) {
+			v.Pressed += p.written.Load()
+			v.Saved += p.size - p.written.Load()
+		})
+	}
 }
 
 // best is the form of a segment that is to be sealed.

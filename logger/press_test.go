@@ -39,6 +39,15 @@ func TestFinishedSegmentsAreCompressed(t *testing.T) {
 		c := inventory(t, r.card)
 		account(t, len(r.sent), c)
 		inSplitOrder(t, c)
+		v, status := r.logger.keep.view(), r.logger.Status().Log
+		var sealed int64
+		for _, line := range c.lines {
+			sealed += line.Size
+		}
+		if sealed != status.Bytes-v.Saved || v.Pressed == 0 || status.Card.Written != status.Bytes+v.Pressed {
+			t.Errorf("%d bytes are sealed; found status %d, written %d, saved %d, compressed %d",
+				sealed, status.Bytes, status.Card.Written, v.Saved, v.Pressed)
+		}
 		list := forms(c)
 		if n := len(list); n < 3 || slices.Contains(list[:n-1], formRaw) || list[n-1] != formRaw {
 			t.Errorf("found forms %v, wanted all %s but the last, which the end of the run sealed as it was", list, formPacked)
@@ -46,7 +55,6 @@ func TestFinishedSegmentsAreCompressed(t *testing.T) {
 	})
 }
 
-// overtaken fills a card with segments faster than any of them is compressed.
 func TestTheOldestAreSealedAsTheyAreWhenMoreThanFourWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, newCard())

@@ -144,8 +144,8 @@ func logStatus(s *snapshot, v *keeperView) LogStatus {
 		Session: s.session, Split: s.split, State: s.state, Frames: c.frames - c.lost[can.LostWrite], Bytes: written, OpenBytes: s.openBytes,
 		Lost: lostOf(&c.lost), LostAtLeast: c.atLeast, LeftOut: c.leftOut, Segments: v.Segments, Seal: v.Seal,
 		Card: CardStatus{
-			State: s.card.String(), Total: v.Space.Total, Free: v.Space.Free, Reserve: v.Reserve, Written: written,
-			FullIn: fullIn(v.Space.Free-v.Reserve, written, time.Since(s.since)),
+			State: s.card.String(), Total: v.Space.Total, Free: v.Space.Free, Reserve: v.Reserve, Written: written + v.Pressed,
+			FullIn: fullIn(v.Space.Free-v.Reserve, written-v.Saved, time.Since(s.since)),
 		},
 	}
 }

@@ -1,4 +1,4 @@
-// Package mdf writes, finishes, repairs and reads the segments of canseal: ASAM
+// Package mdf writes, finishes, repairs, compresses and reads the segments of canseal: ASAM
 // MDF 4.11 files of CAN frames and of what is known about them. Readers made by
 // others (asammdf, python-can, mdflib) open them in every state of their life.
 //
@@ -45,6 +45,7 @@
 //	Create ──► live ── Finish: records │ counts, "orderly" │ ID ──► finished
 //	            │                sync ─┘             sync ─┘ sync
 //	            └── power cut ──► Repair: cut, gap │ counts, "cut" │ ID ──► finished
+//	                                              finished ── Compress ──► another file, sorted
 //
 // The Writer holds records in memory until Sync, or until 256 KiB are full.
 // Every write ends with a mark: how many bytes of records stand before it, and
@@ -62,6 +63,26 @@
 //	anything else                                            cut, gap, counts, ID: Report.Cut
 //	not ours, or damaged in the header                       *CorruptError, nothing is changed
 //
+// # The compressed form
+//
+//	0     ID    "MDF     "
+//	64    HD    and everything else before the records: as in the file it was made from,
+//	            with one data group for each channel group, in the order of the ids
+//	      DG ─► CG   one, with the true count, without record id
+//	         └► HL ─► DL ─► DZ...   no HL for a group without records
+//	      DZ... the last blocks of the file: of all groups, in the order of the ids
+//
+// A DZ block holds at most 1 MiB of whole records: transposed (byte 0 of all
+// records, then byte 1 of all, and so on), then deflated at level 1. The records
+// of a group stand by time, equal times as they stood. There are no marks: the
+// zlib streams have checksums. Of 25 bytes for a frame about 10 are left.
+//
+// Compress goes over its source in passes: the first checks every mark and
+// count, and notes for each piece of 256 KiB the earliest time of each group;
+// then, group by group, pieces are read in the order of these times, and a
+// record is handed on as soon as no piece that was not read can have an earlier
+// one. A Reader merges the groups again: by time, then id, then place.
+//
 // # Times
 //
 // Callers give and get ns since 1970-01-01 UTC. In the file a time is exact
@@ -74,9 +95,11 @@
 // # Promises
 //
 //   - Appending a frame does not allocate.
-//   - A reader holds 256 KiB of records and the header, whatever a file claims;
-//     it never panics, and errors name the place, what was wanted and what was
-//     there (*CorruptError).
+//   - A reader holds 256 KiB of records and the header, of a compressed file one
+//     block of each group (1 MiB) and two more, whatever a file claims; it never
+//     panics, and errors name the place, what was wanted and what was there
+//     (*CorruptError).
+//   - Compress holds about 6 MiB for any file whose times are nearly in order.
 //   - Files of later versions are read: groups with unknown ids are passed over.
 //   - Every file written is accepted by internal/mdfcheck, which shares no code
 //     with this package.

@@ -114,7 +114,8 @@ func (c *Capture) present(ch *channel, l link) {
 	s.BitRate, s.DataBitRate = l.bitRate, l.dataRate
 	s.FD, s.ListenOnly = l.fd(), l.listenOnly()
 	s.TxErrors, s.RxErrors = l.txErrors, l.rxErrors
-	if ch.fell && l.up {
+	flapped := ch.fell && l.up
+	if flapped {
 		c.linkIs(ch, can.LinkDown) // and up again since
 	}
 	ch.fell = false
@@ -130,7 +131,7 @@ func (c *Capture) present(ch *channel, l link) {
 		c.configure(ch, &l)
 		return
 	}
-	if !l.up {
+	if !l.up || flapped && !ch.Configure { // else it was us
 		ch.heard, ch.garbled = false, false
 	}
 	c.verify(ch, &l)

@@ -12,9 +12,10 @@ import (
 type cursor struct {
 	text string
 	at   int
+	far  int // how far it has looked
 	err  *expected
 
-	marked, markedLine int // the line number of a place already passed
+	marked, before int // a place, and the line ends before it
 }
 
 // expected says what is missing at a place of the text.
@@ -38,15 +39,16 @@ func (c *cursor) fail(at int, want string) {
 	}
 }
 
-// line returns the number of the line, from 1, that holds the place at.
-// Places mostly rise, so that counting starts at the last one.
+// line returns the number of the line, from 1, that holds the place at. It
+// counts from the last place asked for.
 func (c *cursor) line(at int) int {
-	if at < c.marked || c.markedLine == 0 {
-		c.marked, c.markedLine = 0, 1
+	if at < c.marked {
+		c.before -= strings.Count(c.text[at:c.marked], "\n")
+	} else {
+		c.before += strings.Count(c.text[c.marked:at], "\n")
 	}
-	c.markedLine += strings.Count(c.text[c.marked:at], "\n")
 	c.marked = at
-	return c.markedLine
+	return c.before + 1
 }
 
 // delimiters end a word, as white space does.
@@ -132,11 +134,17 @@ func (c *cursor) number() float64 {
 	if c.err != nil {
 		return 0
 	}
-	v, err := strconv.ParseFloat(w, 64)
-	if err != nil && v == 0 { // beyond the range it is infinite, which is a number here
+	v, ok := float(w)
+	if !ok {
 		c.fail(c.at-len(w), "a number")
 	}
 	return v
+}
+
+// float reads a number; beyond the range of float64 it is infinite.
+func float(w string) (float64, bool) {
+	v, err := strconv.ParseFloat(w, 64)
+	return v, err == nil || v != 0
 }
 
 // integer takes a number from 0 to most.
@@ -174,8 +182,22 @@ func (c *cursor) quoted() string {
 			return c.text[begin:i]
 		}
 	}
+	c.far = len(c.text)
 	c.fail(begin-1, "a text with quotation marks at both ends")
 	return ""
+}
+
+// quotedHere is quoted for a text that does not go on in the next line.
+func (c *cursor) quotedHere() string {
+	begin := c.at
+	text := c.quoted()
+	if i := strings.IndexByte(text, '\n'); i >= 0 {
+		c.far = max(c.far, c.at)
+		c.at = begin
+		c.fail(begin, "a text with quotation marks at both ends")
+		return ""
+	}
+	return text
 }
 
 // words takes words, with or without commas between them, up to a keyword or

@@ -11,6 +11,7 @@ func (p *parser) finish() {
 		d.collect()
 		p.describeMessage(d, network)
 		rename(d.Senders, long)
+		d.Senders = unique(d.Senders)
 		p.file.Messages = append(p.file.Messages, d.Message)
 		for i := range d.Signals {
 			rename(d.Signals[i].Receivers, long)
@@ -37,6 +38,18 @@ func rename(names []string, long map[string]string) {
 			names[i] = l
 		}
 	}
+}
+
+// unique drops names that were there before.
+func unique(names []string) []string {
+	seen, kept := map[string]bool{}, names[:0]
+	for _, n := range names {
+		if !seen[n] {
+			kept = append(kept, n)
+		}
+		seen[n] = true
+	}
+	return kept
 }
 
 // collect moves the signals that were kept into the message.

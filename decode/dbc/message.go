@@ -103,7 +103,7 @@ func (p *parser) signal() {
 	s.Offset = p.number()
 	p.punct(')')
 	p.limits(&s.Signal)
-	s.Unit = p.quoted()
+	s.Unit = p.quotedHere()
 	s.Receivers = without(nobody, p.lineWords())
 	switch {
 	case !p.begun:
@@ -171,9 +171,9 @@ func (p *parser) limits(s *Signal) {
 	if p.err != nil {
 		return
 	}
-	a, err1 := strconv.ParseFloat(low, 64)
-	b, err2 := strconv.ParseFloat(high, 64)
-	if err1 != nil || err2 != nil {
+	a, ok1 := float(low)
+	b, ok2 := float(high)
+	if !ok1 || !ok2 {
 		p.warn(p.line(at), "signal %s: the limits [%s|%s] are not numbers", s.Name, low, high)
 		return
 	}

@@ -23,6 +23,7 @@ func Parse(name string, text []byte) (*File, []Warning) {
 		refused:  map[uint32]bool{},
 		nodes:    map[string]int{},
 		rules:    map[string]*definition{},
+		tables:   map[string][]Choice{},
 	}
 	oversize := len(text) > maxBytes
 	p.text, p.file.Encoding = decodeText(text[:min(len(text), maxBytes)])
@@ -56,6 +57,7 @@ type parser struct {
 	begun    bool              // there was a BO_
 	nodes    map[string]int    // short name -> index
 	rules    map[string]*definition
+	tables   map[string][]Choice
 	later    []func()
 }
 
@@ -83,8 +85,11 @@ var keywords = func() map[string]bool {
 }()
 
 // statements reads the whole text, one statement after the other. After a bad
-// one it goes on with the line behind the one where that began.
+// one it goes on with the line behind the one where that began. As a text made
+// for it could have all of it read again for each line, no more than some times
+// the length of the text is; then it goes on behind the bad place.
 func (p *parser) statements() {
+	again := 1<<20 + 8*len(p.text)
 	for p.next() != 0 {
 		begin := p.at
 		if p.optional(';') {
@@ -93,7 +98,13 @@ func (p *parser) statements() {
 		p.statement(p.peek())
 		if p.err != nil {
 			p.warn(p.line(p.err.at), "%s", p.describe(p.err))
-			p.at = begin
+			p.far = max(p.far, p.at)
+			if again -= p.far - begin; again > 0 {
+				p.at = begin
+			} else {
+				p.at = p.far
+			}
+			p.far = 0
 			p.resync()
 		}
 	}
@@ -140,16 +151,15 @@ func (p *parser) statement(keyword string) {
 	}
 }
 
-// symbols skips the list of NS_: the keywords that stand alone on their lines.
+// symbols skips the list of NS_: words that stand alone on their lines.
 func (p *parser) symbols() {
 	p.optional(':')
 	for p.skipLine(); p.at < len(p.text); p.skipLine() {
 		line := cursor{text: p.text, at: p.at}
 		line.blanks()
-		word := line.wordHere()
-		line.at += len(word)
+		line.at += len(line.wordHere())
 		line.blanks()
-		if keywords[word] && line.at < len(line.text) && line.text[line.at] != '\n' {
+		if line.at < len(line.text) && line.text[line.at] != '\n' {
 			return
 		}
 	}

@@ -87,6 +87,7 @@ func (p *parser) table() {
 	name := p.word("the name of a value table")
 	if choices := p.choices(); p.err == nil {
 		p.file.Tables = append(p.file.Tables, ValueTable{name, choices})
+		p.tables[name] = choices
 	}
 }
 
@@ -111,13 +112,11 @@ func (p *parser) values() {
 func startsNumber(w string) bool { return strings.IndexByte("+-0123456789", w[0]) >= 0 }
 
 func (p *parser) tableOf(name string, line int) []Choice {
-	for _, t := range p.file.Tables {
-		if t.Name == name {
-			return t.Choices
-		}
+	choices, ok := p.tables[name]
+	if !ok {
+		p.warn(line, "there is no value table %s", name)
 	}
-	p.warn(line, "there is no value table %s", name)
-	return nil
+	return choices
 }
 
 // choices takes pairs of a value and a text, and returns them sorted. Of
@@ -187,11 +186,5 @@ func (p *parser) senders() {
 	number, line := p.number32()
 	p.optional(':')
 	names := without(nobody, p.words())
-	p.withMessage(number, line, func(d *draft) {
-		for _, n := range names {
-			if !slices.Contains(d.Senders, n) {
-				d.Senders = append(d.Senders, n)
-			}
-		}
-	})
+	p.withMessage(number, line, func(d *draft) { d.Senders = append(d.Senders, names...) })
 }

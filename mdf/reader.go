@@ -45,6 +45,9 @@ func (r *Reader) Finished() bool { return r.o.finished }
 // "cut".
 func (r *Reader) End() string { return strings.TrimSpace(r.o.end) }
 
+// Kept is the address behind the last record that can be trusted.
+func (r *Reader) Kept() int64 { return r.end }
+
 // Sorted tells whether the file has the form that Compress makes.
 func (r *Reader) Sorted() bool { return r.o.sorted }
 

@@ -1,0 +1,251 @@
+package buslog
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+)
+
+const (
+	chunkSize  = 256 << 10 // bytes of records read at once
+	slack      = 8         // bytes that may be read behind a record
+	maxPayload = 1 << 14   // bytes of a VLSD record; of a frame 64
+)
+
+// record is a record with its time, borrowed from the chunk it stands in.
+type record struct {
+	time    int64 // ns since the start of the file
+	g       *group
+	data    []byte // without id, and slack behind it
+	payload []byte // VLSD
+	own     bool   // data and payload are no part of a chunk
+}
+
+// keep makes a record independent of its chunk.
+func (r *record) keep() {
+	if r.own {
+		return
+	}
+	b := make([]byte, len(r.data)+slack, len(r.data)+slack+len(r.payload))
+	copy(b, r.data)
+	r.payload = append(b, r.payload...)[len(b):]
+	r.data, r.own = b[:len(r.data)], true
+}
+
+// stream is the records of a data group in the order of the file.
+type stream struct {
+	p     *pass
+	d     *dataGroup
+	flow  flow
+	order int
+
+	buf    []byte // chunk[:n] is read; slack behind
+	pos, n int
+	base   int64 // position of buf[0] in the flow
+	over   bool  // the flow has ended
+	gap    bool  // bytes are missing behind buf[:n]
+	lost   bool  // the records' ids were lost: VLSD positions are not known
+
+	counts map[*group]uint64 // records so far, of groups whose time is their number
+	single *group            // there are no record ids
+	seen   uint64            // records so far
+	last   int64             // time of the last record
+	limit  uint64            // of seen, 0: none
+	vlsd   map[*group]*vlsd  // by group of frames, and of their payloads
+	blob   *blob             // payloads of single in SD
+	ready  []record          // to be handed out first
+	head   record            // the next, in a merge
+}
+
+// next returns the next record; io.EOF behind the last.
+func (s *stream) next() (record, error) {
+	for {
+		if len(s.ready) > 0 {
+			r := s.ready[0]
+			s.ready = s.ready[1:]
+			return r, nil
+		}
+		g, size, err := s.peek()
+		if err != nil {
+			return record{}, err
+		}
+		at := s.pos + s.d.ridLen
+		rec := s.buf[at : at+size : at+size+slack]
+		s.pos = at + size
+		if g.stage == stageVLSD {
+			s.stored(g, rec)
+			continue
+		}
+		r, ok := s.record(g, rec)
+		if ok {
+			return r, nil
+		}
+	}
+}
+
+// record times a record and finds its payload; false if it is none, or waits.
+func (s *stream) record(g *group, rec []byte) (record, bool) {
+	index := s.seen
+	s.seen++
+	if g.time.form == counted && s.single == nil {
+		index = s.counts[g]
+		s.counts[g]++
+	}
+	t, ok := g.time.of(rec, index)
+	if !ok {
+		s.p.report.bad(s.flow.at, corrupt(g.at, "a time in ns", "record %d of %s", index, g.name))
+		return record{}, false
+	}
+	s.last = t
+	r := record{time: t, g: g, data: rec}
+	switch g.frame.payloads.kind {
+	case inGroup:
+		return r, s.await(&r)
+	case inBlock:
+		return r, s.lookup(&r)
+	}
+	return r, true
+}
+
+// peek returns the group and size of the record at pos, which is whole in buf.
+func (s *stream) peek() (*group, int, error) {
+	if s.limit > 0 && s.seen >= s.limit {
+		return nil, 0, io.EOF
+	}
+	for {
+		g, size, need := s.form()
+		if g != nil && s.n-s.pos >= need {
+			return g, size, nil
+		}
+		if g == nil && s.n-s.pos >= max(1, s.d.ridLen) {
+			if err := s.resync(); err != nil {
+				return nil, 0, err
+			}
+			continue
+		}
+		if err := s.more(); err != nil {
+			return nil, 0, err
+		}
+	}
+}
+
+// form tells what stands at pos: its group, the bytes of the record without
+// id, and those it takes. No group: not declared, or too few bytes to tell.
+func (s *stream) form() (g *group, size, need int) {
+	if s.single != nil {
+		return s.single, s.single.size, s.single.size
+	}
+	if s.n-s.pos < s.d.ridLen {
+		return nil, 0, 0
+	}
+	return s.formAt(s.pos)
+}
+
+func (s *stream) formAt(at int) (g *group, size, need int) {
+	var rid uint64
+	switch s.d.ridLen {
+	case 1:
+		rid = uint64(s.buf[at])
+	default:
+		rid = binary.LittleEndian.Uint64(s.buf[at:]) & (1<<(8*s.d.ridLen) - 1)
+	}
+	if g = s.d.of(rid); g == nil {
+		return nil, 0, 0
+	}
+	size = g.size
+	if g.stage == stageVLSD {
+		size = 4
+		if body := at + s.d.ridLen; s.n-body >= 4 {
+			n := binary.LittleEndian.Uint32(s.buf[body:])
+			if n > maxPayload {
+				return nil, 0, 0
+			}
+			size += int(n)
+		}
+	}
+	return g, size, s.d.ridLen + size
+}
+
+// more reads on: a fresh chunk that begins with what is left of this one. Where
+// bytes are missing, what is left is no whole record and goes.
+func (s *stream) more() error {
+	if s.over && !s.gap {
+		return s.finish()
+	}
+	left := s.n - s.pos
+	if s.gap {
+		s.realign()
+		left = 0
+	} else {
+		s.base += int64(s.pos)
+	}
+	s.turn(left)
+	for s.n < len(s.buf)-slack && !s.over && !s.gap {
+		n, err := s.flow.Read(s.buf[s.n : len(s.buf)-slack])
+		s.n += n
+		switch err {
+		case nil:
+		case errBroken:
+			s.gap = true
+		default:
+			s.over = true
+		}
+	}
+	return nil
+}
+
+// turn takes a fresh chunk that begins with the last bytes of this one.
+func (s *stream) turn(left int) {
+	chunk := s.p.chunk()
+	copy(chunk, s.buf[s.n-left:s.n])
+	s.p.retire(s.buf)
+	s.buf, s.pos, s.n = chunk, 0, left
+	for _, v := range s.vlsd {
+		v.keep()
+	}
+}
+
+// realign goes behind missing bytes: to where the next record begins, which
+// without record ids is a matter of counting.
+func (s *stream) realign() {
+	s.p.report.Lost += int64(s.n - s.pos)
+	s.gap, s.lost = false, true
+	s.base = s.flow.pos
+	if s.single == nil || s.single.size == 0 {
+		return
+	}
+	size := int64(s.single.size)
+	s.seen = uint64((s.base + size - 1) / size)
+	s.skip(int(-s.base%size+size) % int(size))
+}
+
+// skip drops bytes of the flow.
+func (s *stream) skip(n int) {
+	for n > 0 {
+		k, err := s.flow.Read(s.p.waste[:min(n, len(s.p.waste))])
+		n -= k
+		s.base += int64(k)
+		s.p.report.Lost += int64(k)
+		if err == errBroken {
+			s.gap = true
+			return
+		}
+		if err != nil {
+			s.over = true
+			return
+		}
+	}
+}
+
+// finish ends the stream: what is left is no whole record, frames that wait
+// wait in vain.
+func (s *stream) finish() error {
+	if left := int64(s.n - s.pos); left > 0 && s.p.f.header.Finalised {
+		s.p.damage(s.flow.at, left, fmt.Errorf("a record at the end is cut: %d bytes", left))
+	}
+	s.pos = s.n
+	for _, v := range s.vlsd {
+		v.abandon(s.p.report)
+	}
+	return io.EOF
+}

@@ -44,6 +44,9 @@ const (
 	hour   = time.Hour
 )
 
+// forever is a number of tries that no run makes.
+const forever = math.MaxInt
+
 // maxRetryAfter bounds the store's own wish: in mode low anybody on the path
 // can utter it.
 const maxRetryAfter = time.Hour
@@ -68,6 +71,7 @@ var actions = map[Class]Rule{
 	CannotCompare:     {About: Segment, Action: Park},
 	TooLarge:          {About: Segment, Action: Park},
 	LocalCorruption:   {About: Segment, Action: Park},
+	Unreadable:        {About: Segment, Action: Retry, Tries: forever, First: soon, Last: later},
 	Confirmed:         {About: Segment, Action: Receipt},
 }
 

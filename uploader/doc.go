@@ -20,13 +20,15 @@
 //	   │        │ bytes did not arrive as sent: file read again, 3 times more
 //	   │        ▼
 //	   │     parked: key_conflict, cannot_compare, too_large, transfer, local_corruption
-//	   └──────── Retry (canseal segments retry), restart
+//	   └──────── Retry (canseal segments retry), restart, another card; in mode low after an hour
 //
 // Object key and bytes are fixed when a segment is sealed, so sending twice
 // makes no second object. The key is created, never overwritten. Equal means
 // size and the store's SHA-256. The file is compared with its seal record
 // while it is read; one that differs in two reads is parked as
-// local_corruption and not sent. Parked segments stay on the card and in
+// local_corruption and not sent, after its seal line was read anew: the card
+// may have been exchanged. A file that the card does not give (class
+// unreadable) is tried again for ever. Parked segments stay on the card and in
 // device.json; this package deletes nothing.
 //
 // # The endpoint

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"strconv"
 	"time"
@@ -28,7 +29,7 @@ type proof struct {
 func (u *Uploader) offer(ctx context.Context, it *item) (segment.Receipt, error) {
 	line, ok, err := u.seals.line(u.o.Card, it.Name)
 	if err != nil {
-		return segment.Receipt{}, &Error{Class: Transfer, Err: fmt.Errorf("seal.log of %s: %w", it.Name, err)}
+		return segment.Receipt{}, &Error{Class: Unreadable, Err: fmt.Errorf("seal.log of %s: %w", it.Name, err)}
 	}
 	if !ok {
 		return segment.Receipt{}, errNotNow
@@ -38,9 +39,18 @@ func (u *Uploader) offer(ctx context.Context, it *item) (segment.Receipt, error)
 		return segment.Receipt{}, errNotNow
 	}
 	if err != nil {
-		return segment.Receipt{}, &Error{Class: Transfer, Err: err}
+		return segment.Receipt{}, &Error{Class: Unreadable, Err: err}
 	}
 	defer file.Close()
+	r, err := u.carry(ctx, it, line, file)
+	if ClassOf(err) == LocalCorruption && u.otherCard(it.Name, line) {
+		return segment.Receipt{}, errNotNow
+	}
+	return r, err
+}
+
+// carry sends the bytes of an open segment.
+func (u *Uploader) carry(ctx context.Context, it *item, line segment.SealLine, file durable.File) (segment.Receipt, error) {
 	o, b, err := u.object(it, line, file)
 	if err != nil {
 		return segment.Receipt{}, err
@@ -51,6 +61,18 @@ func (u *Uploader) offer(ctx context.Context, it *item) (segment.Receipt, error)
 		return segment.Receipt{}, judge(err, b)
 	}
 	return u.receipt(o, p), nil
+}
+
+// otherCard tells whether a segment was judged by the line of another card,
+// which has been exchanged meanwhile. The queue is made anew then.
+func (u *Uploader) otherCard(n segment.Name, judgedBy segment.SealLine) bool {
+	u.seals = seals{}
+	line, ok, err := u.seals.line(u.o.Card, n)
+	if err == nil && ok && line.SHA256 == judgedBy.SHA256 {
+		return false
+	}
+	u.scanned = time.Time{}
+	return true
 }
 
 // object describes a segment for the store.
@@ -146,12 +168,23 @@ func (u *Uploader) put(ctx context.Context, o Object) (proof, error) {
 		}
 	}
 	if stored.Checksum == (Checksum{}) {
-		return u.look(ctx, o)
+		return u.confirm(ctx, o)
 	}
 	if err := compare(o, stored); err != nil {
 		return proof{}, &Error{Class: Transfer, Err: err}
 	}
 	return proof{stored, by}, nil
+}
+
+// confirm looks at what a put has left whose answer named no checksum. That
+// something else lies there is no conflict then: whoever answered (a captive
+// portal) is not our store.
+func (u *Uploader) confirm(ctx context.Context, o Object) (proof, error) {
+	p, err := u.look(ctx, o)
+	if ClassOf(err) == KeyConflict {
+		err = &Error{Class: Unknown, Err: fmt.Errorf("what answers is not the store: %w", err)}
+	}
+	return p, err
 }
 
 // putUnconditional is for stores without If-None-Match: it never puts over
@@ -211,19 +244,29 @@ func compare(o Object, s Stored) error {
 }
 
 // judge looks at the file when a transfer failed. What differs from its seal
-// record twice is damaged here.
+// record twice is damaged here; what the card does not give may come back.
 func judge(err error, b *body) error {
 	if b.fault == nil && ClassOf(err) != Transfer {
 		return err
 	}
 	first := b.fault
-	if again := b.check(); again != nil && first != nil {
+	again := b.check()
+	switch {
+	case differs(first) && differs(again):
 		return &Error{Class: LocalCorruption, Err: again}
-	}
-	if ClassOf(err) != Transfer {
+	case again != nil && !differs(again):
+		return &Error{Class: Unreadable, Err: again}
+	case first != nil && !differs(first):
+		return &Error{Class: Unreadable, Err: first}
+	case ClassOf(err) != Transfer:
 		return &Error{Class: Transfer, Err: first}
 	}
 	return err
+}
+
+// differs tells a file that is not what was sealed from one that cannot be read.
+func differs(err error) bool {
+	return errors.Is(err, errDiffers) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // receipt is the proof as it is written to the card.

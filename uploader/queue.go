@@ -26,10 +26,10 @@ type trial struct {
 // plan makes the queue of a listing: sealed, not sent, not parked; pinned
 // first, then by name. With resend, segments count as not sent whose receipt
 // names another endpoint or bucket.
-func plan(l segment.Listing, known map[segment.Name]trial, left func(segment.Name) bool, unsent func(*segment.Receipt) bool) []item {
+func plan(l segment.Listing, known map[segment.Name]trial, left func(segment.Name) bool, unsent func(segment.Segment) bool) []item {
 	var queue []item
 	for _, s := range l.Segments {
-		if !s.Sealed() || !unsent(s.Receipt) || left(s.Name) {
+		if !s.Sealed() || !unsent(s) || left(s.Name) {
 			continue
 		}
 		queue = append(queue, item{Name: s.Name, size: s.Size, pinned: s.Pinned(), trial: known[s.Name]})

@@ -70,7 +70,7 @@ func (u *Uploader) Status() Status {
 	}
 	slices.SortFunc(names, segment.Name.Compare)
 	for _, n := range names[:min(len(names), maxParked)] {
-		s.Parked = append(s.Parked, Parked{n.Session, n.Split, u.parked[n].String()})
+		s.Parked = append(s.Parked, Parked{n.Session, n.Split, u.parked[n].class.String()})
 	}
 	return s
 }

@@ -66,11 +66,13 @@ const (
 	IdentitySuspected       // the same, by a word that may be forged
 	StoreFull               // quota
 	LocalCorruption         // the file differs from its seal record
+	Unreadable              // the card does not give the file; nothing is known of its bytes
 )
 
 var classNames = [...]string{
 	"unknown", "network", "busy", "transfer", "confirmed", "key_conflict", "cannot_compare", "cannot_tell", "too_large", "quirk",
 	"clock", "credentials", "none_there", "config", "trust", "identity", "identity_suspected", "store_full", "local_corruption",
+	"unreadable",
 }
 
 func (c Class) String() string {

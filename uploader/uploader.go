@@ -48,7 +48,7 @@ type Uploader struct {
 	seals         seals
 	breaker       breaker
 	beatAt        time.Time
-	events        bool // events.jsonl is owed
+	events        []byte // events.jsonl, while it is owed
 	started       time.Time
 	scanned       time.Time // zero: the queue is to be read from the card
 	queue         []item
@@ -59,7 +59,7 @@ type Uploader struct {
 	rate          rate
 
 	mu     sync.Mutex // held for moments only
-	parked map[segment.Name]Class
+	parked map[segment.Name]parking
 	resend bool // Retry(true): receipts of other stores do not count
 	hurry  bool // Retry: try at once
 	state  Status
@@ -83,7 +83,7 @@ func New(o Options) *Uploader {
 		o.Event = func(string, string, uint8, map[string]any) {}
 	}
 	u := &Uploader{o: o, poked: make(chan struct{}, 1), turn: make(chan struct{}, 1),
-		owed: map[segment.Name]segment.Receipt{}, parked: map[segment.Name]Class{}}
+		owed: map[segment.Name]segment.Receipt{}, parked: map[segment.Name]parking{}}
 	u.started = time.Now()
 	if o.DeviceJSON != nil {
 		u.beatAt = u.started

@@ -48,11 +48,13 @@ func (u *Uploader) scan(now time.Time) {
 		u.o.Log.Warn("the card cannot be listed", "error", err)
 		return
 	}
+	u.seals = seals{} // the card may be another
 	u.settle()
 	known := map[segment.Name]trial{}
 	for _, it := range u.queue {
 		known[it.Name] = it.trial
 	}
+	u.unpark(now)
 	u.mu.Lock()
 	parked, resend := maps.Clone(u.parked), u.resend
 	u.mu.Unlock()
@@ -60,17 +62,40 @@ func (u *Uploader) scan(now time.Time) {
 		_, isParked := parked[n]
 		_, isOwed := u.owed[n]
 		return isParked || isOwed
-	}, func(r *segment.Receipt) bool {
-		return r == nil || resend && (r.Endpoint != u.o.Endpoint || r.Bucket != u.o.Bucket)
+	}, func(s segment.Segment) bool {
+		r := s.Receipt
+		return !s.Sent() || resend && (r.Endpoint != u.o.Endpoint || r.Bucket != u.o.Bucket)
 	})
 }
 
-// settle writes the receipts for which the card had no room.
+// settle writes the receipts for which the card had no room. One for a segment
+// that is not on this card is forgotten: the card was exchanged.
 func (u *Uploader) settle() {
 	for n, r := range u.owed {
-		if u.o.Card.WriteReceipt(n, r) == nil {
+		line, ok, err := u.seals.line(u.o.Card, n)
+		if err != nil {
+			continue
+		}
+		if !ok || line.SHA256 != r.SHA256 || u.o.Card.WriteReceipt(n, r) == nil {
 			delete(u.owed, n)
 		}
+	}
+}
+
+// unpark takes up segments whose time has come, and names that stand for
+// another segment now: the card was exchanged.
+func (u *Uploader) unpark(now time.Time) {
+	u.mu.Lock()
+	parked := maps.Clone(u.parked)
+	u.mu.Unlock()
+	for n, p := range parked {
+		line, ok, err := u.seals.line(u.o.Card, n)
+		if due := !p.until.IsZero() && !now.Before(p.until); !due && (err != nil || ok && line.SHA256 == p.sha256) {
+			continue
+		}
+		u.mu.Lock()
+		delete(u.parked, n)
+		u.mu.Unlock()
 	}
 }
 
@@ -132,11 +157,29 @@ func (u *Uploader) failed(i int, err error) {
 	}
 }
 
-// park leaves a segment alone until Retry or the next start.
+// plainPark is how long a segment is left alone in mode low, where anybody on
+// the path can utter what parks it.
+const plainPark = time.Hour
+
+// parking is a segment that is left alone.
+type parking struct {
+	class  Class
+	sha256 string    // of its seal line
+	until  time.Time // zero: until Retry or the next start
+}
+
+// park leaves a segment alone.
 func (u *Uploader) park(i int, class Class, err error) {
 	n := u.queue[i].Name
+	p := parking{class: class}
+	if line, ok, err := u.seals.line(u.o.Card, n); err == nil && ok {
+		p.sha256 = line.SHA256
+	}
+	if u.o.Proved == string(segment.ProvedPlain) && class != LocalCorruption {
+		p.until = time.Now().Add(plainPark)
+	}
 	u.mu.Lock()
-	u.parked[n] = class
+	u.parked[n] = p
 	u.mu.Unlock()
 	u.queue = slices.Delete(u.queue, i, i+1)
 	u.o.Log.Error("segment parked", "segment", n, "class", class, "error", err)
@@ -196,16 +239,17 @@ func (u *Uploader) beat(ctx context.Context) {
 	if u.o.EventsJSON == nil || probing {
 		return
 	}
-	events, changed := u.o.EventsJSON()
-	u.events = u.events || changed
-	if !u.events || len(events) == 0 {
+	if events, changed := u.o.EventsJSON(); changed {
+		u.events = events
+	}
+	if len(u.events) == 0 {
 		return
 	}
-	if err := u.replace(ctx, "events.jsonl", events); err != nil {
+	if err := u.replace(ctx, "events.jsonl", u.events); err != nil {
 		u.missed(ctx, "events.jsonl", err)
 		return
 	}
-	u.events = false
+	u.events = nil
 }
 
 func (u *Uploader) replace(ctx context.Context, name string, data []byte) error {

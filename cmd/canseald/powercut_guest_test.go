@@ -37,6 +37,7 @@ const guestCard = "/data/card"
 func TestGuestDriveUntilTheCut(t *testing.T) {
 	dir := roadFolder(t)
 	holdPromises(t, dir)
+	keepSurvivors(t, dir)
 	guestStore(t, dir, guestCard)
 	fmt.Println("STARTING")
 	d := startPromising(t)
@@ -55,6 +56,7 @@ func TestGuestDriveUntilTheCut(t *testing.T) {
 func TestGuestAfterTheLastCut(t *testing.T) {
 	dir := roadFolder(t)
 	holdPromises(t, dir)
+	keepSurvivors(t, dir)
 	store := guestStore(t, dir, guestCard)
 	d := startPromising(t)
 	d.awaitRecording(t)
@@ -79,6 +81,19 @@ func holdPromises(t *testing.T, dir string) {
 		t.Fatalf("broken promises: %q", bad)
 	}
 	fmt.Printf("HELD %d segments, %d frames\n", len(p), p.frames())
+}
+
+// keepSurvivors copies what the cut left to the host, if somebody wants it there.
+func keepSurvivors(t *testing.T, dir string) {
+	t.Helper()
+	lives, err := os.ReadDir(filepath.Join(dir, "survivors"))
+	if err != nil {
+		return
+	}
+	log := filepath.Join(guestCard, "LOG", roadDevice)
+	if fileExists(log) {
+		must(t, os.CopyFS(filepath.Join(dir, "survivors", fmt.Sprint(len(lives)+1)), os.DirFS(log)))
+	}
 }
 
 // compareStore wants each segment of the card in the store once, byte by byte,

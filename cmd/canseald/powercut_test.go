@@ -20,7 +20,8 @@ import (
 // disk: the guest is killed while canseald records a vcan onto a disk, seals and
 // uploads. Each life after a cut begins with the walker of promise_test.go over
 // what is on the disk. CANSEAL_CUTS and CANSEAL_SEED set the number of cuts for
-// each file system (3) and when they happen (make powercut: 20, at random).
+// each file system (3) and when they happen (make powercut: 20, at random). What each cut
+// left, and the store, are kept for other readers in the folder CANSEAL_SURVIVORS.
 func TestCansealdKeepsItsPromisesWhenThePowerIsCut(t *testing.T) {
 	vmtest.Require(t, "power cuts of canseald on ext4 and vfat")
 	cuts, seed := numberFrom("CANSEAL_CUTS", 3), numberFrom("CANSEAL_SEED", time.Now().UnixNano()&0xFFFFFF)
@@ -84,7 +85,15 @@ func newBox(t *testing.T, system string, programs map[string]string) *box {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "cut") // short, for the guest's mount
 	must(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() {
+		if keep := os.Getenv("CANSEAL_SURVIVORS"); keep != "" {
+			must(t, os.CopyFS(filepath.Join(keep, filepath.Base(dir)), os.DirFS(dir)))
+		}
+		os.RemoveAll(dir)
+	})
+	if os.Getenv("CANSEAL_SURVIVORS") != "" {
+		must(t, os.Mkdir(filepath.Join(dir, "survivors"), 0o755))
+	}
 	b := &box{dir: dir, disk: filepath.Join(dir, "disk"), mount: mounts[system], programs: programs, promises: promises{}}
 	must(t, os.WriteFile(b.disk, nil, 0o600))
 	must(t, os.Truncate(b.disk, 64<<20))
@@ -108,11 +117,6 @@ func adminProgram(t *testing.T, name string) string {
 	}
 	t.Skipf("NOT RUN: no %s (apt-get install e2fsprogs dosfstools dmsetup)", name)
 	return ""
-}
-
-func fileExists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }
 
 func (b *box) guest(test string) vmtest.Guest {

@@ -100,9 +100,24 @@ type walked struct {
 
 var segmentFile = regexp.MustCompile(`^(\d{8})\.MF4(\.part|\.raw|\.tmp)?$`)
 
-// walkCard reads all segments below a device's folder. A rename on FAT that was
-// cut leaves two names, one of which may be empty: the longer content counts.
-func walkCard(folder string) (map[segmentName]walked, error) {
+// walkCard reads all segments below a device's folder, once more when one of them
+// got another name meanwhile. No folder holds nothing.
+func walkCard(folder string) (found map[segmentName]walked, err error) {
+	for range 100 {
+		found, err = walkFiles(folder)
+		if !errors.Is(err, fs.ErrNotExist) || !fileExists(folder) {
+			break
+		}
+	}
+	if errors.Is(err, fs.ErrNotExist) && !fileExists(folder) {
+		err = nil
+	}
+	return found, err
+}
+
+// walkFiles reads all segments. A rename on FAT that was cut leaves two names, one
+// of which may be empty: the longer content counts.
+func walkFiles(folder string) (map[segmentName]walked, error) {
 	found := map[segmentName]walked{}
 	err := filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
 		m := segmentFile.FindStringSubmatch(filepath.Base(path))
@@ -120,10 +135,12 @@ func walkCard(folder string) (map[segmentName]walked, error) {
 		}
 		return nil
 	})
-	if errors.Is(err, fs.ErrNotExist) { // nothing was recorded yet, or nothing has survived
-		err = nil
-	}
 	return found, err
+}
+
+func fileExists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // recordSizes are the bytes of a record behind its id, by id (C1, C2).

@@ -27,7 +27,7 @@ func TestSoakInTheGuest(t *testing.T) {
 	vmtest.Require(t, "the soak of two vcan buses")
 	b := newBox(t, "ext4", guestPrograms(t))
 	g := b.guest("TestGuestSoak")
-	g.Timeout = length + 2*time.Minute
+	g.Timeout, g.Memory = length+2*time.Minute, "256M" // two full receive queues take 64 MB of the kernel
 	g.Script = vmtest.CAN + "add vcan0 vcan\nup vcan0\nadd vcan1 vcan\nup vcan1\n" + b.mount + "mount none /road hostfs " + b.dir +
 		"\nenv CANSEAL_ROAD /road\nenv CANSEAL_SOAK " + length.String() + "\nrun /road.test -test.v -test.timeout 1h -test.run ^TestGuestSoak$\n"
 	vmtest.Run(t, g)

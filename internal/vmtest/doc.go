@@ -23,6 +23,9 @@
 // A machine that is killed (Machine.Kill) loses what its kernel had not
 // written to the disk: that is a power cut.
 //
+// Counted runs a guest on an emulated processor (QEMU) that takes one nanosecond
+// for each instruction, to measure what a program costs.
+//
 // Tests that need the machine are skipped in words where the package is
 // missing, and with -short; they fail instead when the environment variable
 // CANSEAL_REQUIRE contains "vm".

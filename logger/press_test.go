@@ -2,14 +2,18 @@ package logger
 
 import (
 	"context"
+	"io/fs"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"canseal/internal/clock"
+	"canseal/internal/durable"
 	"canseal/internal/durable/memfs"
+	"canseal/segment"
 )
 
 // forms are the forms of a card's segments, by the seal lines in their order.
@@ -217,4 +221,54 @@ func TestAFaultInTheCompressionLosesNothing(t *testing.T) {
 			})
 		})
 	}
+}
+
+// stuck is a card on which the compression's writes wait for a gate.
+type stuck struct {
+	durable.FS
+	gate chan struct{}
+}
+
+func (s stuck) Create(name string, perm fs.FileMode) (durable.File, error) {
+	f, err := s.FS.Create(name, perm)
+	if err == nil && strings.HasSuffix(name, string(segment.Tmp)) {
+		f = stuckFile{f, s.gate}
+	}
+	return f, err
+}
+
+type stuckFile struct {
+	durable.File
+	gate chan struct{}
+}
+
+func (f stuckFile) WriteAt(b []byte, at int64) (int, error) {
+	<-f.gate
+	return f.File.WriteAt(b, at)
+}
+
+func TestRecordingDoesNotWaitForTheCompression(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard())
+		gate := make(chan struct{})
+		r.o.Card = stuck{r.card, gate}
+		r.o.Compress, r.o.SplitTime = true, time.Second
+		r.start().run(8, 50)
+		s := r.logger.Status().Log
+		if s.Frames != uint64(len(r.sent)) || s.Lost.Sum() != 0 || s.State != "recording" {
+			t.Errorf("found %d of %d frames, %d lost, %s", s.Frames, len(r.sent), s.Lost.Sum(), s.State)
+		}
+		if n := len(r.logger.keep.waiting()); n < 6 {
+			t.Errorf("%d segments wait", n)
+		}
+		close(gate)
+		time.Sleep(2 * time.Second)
+		r.stop()
+		c := inventory(t, r.card)
+		account(t, len(r.sent), c)
+		inSplitOrder(t, c)
+		if list := forms(c); list[0] != formPacked || list[1] != formRaw {
+			t.Errorf("found forms %v, wanted the first compressed and the next, because too many waited, as it was", list)
+		}
+	})
 }

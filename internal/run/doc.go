@@ -18,6 +18,9 @@
 //	   ▼
 //	stopped
 //
+// Background is for work that must never be in anybody's way: it gets a thread
+// of the lowest priority.
+//
 // Notify tells systemd what it wants to know (sd_notify(3)); outside of
 // systemd it does nothing.
 package run

@@ -1,30 +1,33 @@
 package main
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 
 	"canseal/cmd/internal/appliance"
+	"canseal/logger"
 )
 
-// What an operator wants to know of a card and of the last drive is in the text.
-func TestStatusTellsWearRoomAndTheEndOfTheDrive(t *testing.T) {
-	for _, c := range []struct{ facts, want string }{
-		{`{"log":{"card":{"state":"ok","reserve_bytes":1048576,"full_in_s":1000000,"written_bytes":5000000}},"system":{"wear":{"amplification":1.05}}}`,
-			"full in about 11 days; 5.0 MB written, 1.05 times that by the device"},
-		{`{"log":{"card":{"state":"ok","full_in_s":7200}}}`, "full in about 2 hours"},
-		{`{"system":{"drive_end":{"time":"2026-11-20T11:00:00Z","sealed":"00000007/00000003","seal_ms":41,"offer_ms":350}}}`,
-			"drive end  2026-11-20T11:00:00Z: sealed 00000007/00000003 in 41 ms, all in the store after 350 ms"},
-		{`{"system":{"drive_end":{"time":"2026-11-20T11:00:00Z","seal_ms":1,"offer_ms":20000,"left":"3 segments wait"}}}`,
-			"sealed nothing in 1 ms; not all is in the store: 3 segments wait"},
+func TestStatusTellsWhatIsWrongWithABus(t *testing.T) {
+	f := &appliance.Facts{}
+	f.Log.Lost, f.Log.LostAtLeast = logger.Lost{Socket: 1200, Controller: 1}, true
+	f.Buses = []logger.BusStatus{{
+		Number: 1, Interface: "can0", Link: "up", Controller: "error passive", Bitrate: 250_000, ListenOnly: true,
+		Frames: 10, Errors: 2, Sent: 3, LeftOut: 4, Lost: logger.Lost{Socket: 1200},
+		Problem: "set restart: operation not supported", Differs: []string{"bitrate 250000, configured 500000", "errors and no valid frame: wrong bit rate?"},
+	}, {Number: 2, Interface: "can1", Link: "missing"}, {Number: 3, Interface: "can2", Recording: "paused", LeftOut: 5, LeftOutAtLeast: true}}
+	text := statusText(f)
+	for _, want := range []string{
+		"at least 1,201 lost (1,200 in the socket queue, 1 in the controller)\n",
+		"bus 1      can0, up, error passive, 250000 bit/s, listen-only: 10 frames, 2 errors, 3 sent, 4 left out, 1,200 lost (1,200 in the socket queue)\n",
+		"           problem: set restart: operation not supported\n",
+		"           differs: bitrate 250000, configured 500000\n",
+		"           differs: errors and no valid frame: wrong bit rate?\n",
+		"bus 2      can1, missing: 0 frames, 0 errors, 0 lost\n",
+		"bus 3      can2, paused: 0 frames, 0 errors, at least 5 left out, 0 lost\n",
 	} {
-		var d appliance.Facts
-		if err := json.Unmarshal([]byte(c.facts), &d); err != nil {
-			t.Fatal(err)
-		}
-		if got := statusText(&d); !strings.Contains(got, c.want) {
-			t.Errorf("found\n%s\nwanted in it: %s", got, c.want)
+		if !strings.Contains(text, want) {
+			t.Errorf("wanted %q in\n%s", want, text)
 		}
 	}
 }

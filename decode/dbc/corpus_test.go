@@ -60,7 +60,7 @@ func TestEveryFileOfTheCorpusIsReadAsCantoolsReadsIt(t *testing.T) {
 	for _, want := range files {
 		t.Run(filepath.Base(want.DBC), func(t *testing.T) {
 			f, warnings := Parse(want.DBC, samples.Read(t, want.DBC))
-			if f.SHA256 != want.SHA256 || f.Encoding != want.Encoding {
+			if f.SHA256 != want.SHA256 || string(f.Encoding) != want.Encoding {
 				t.Errorf("SHA-256 %s in %s, want %s in %s", f.SHA256, f.Encoding, want.SHA256, want.Encoding)
 			}
 			if want.Refused == "" && len(f.Messages) != want.Messages {

@@ -10,7 +10,7 @@ import (
 type File struct {
 	Name       string // as given to Parse
 	SHA256     string // of the bytes of the file, in hex: as sha256sum prints it
-	Encoding   string // "utf-8" or "cp1252"
+	Encoding   Encoding
 	Version    string
 	Comment    string
 	Nodes      []Node

@@ -29,8 +29,9 @@
 //
 // # Text
 //
-// A file is UTF-8 if all of it is valid, with or without a byte order mark,
-// else cp1252; its five bytes without a character become U+0081 and so on.
+// Unless the caller knows better, a file is UTF-8 if all of it is valid, with or
+// without a byte order mark, else cp1252; the five bytes that have no character
+// there become U+0081 and so on.
 // Lines end with LF or CRLF. Semicolons may be missing. Remarks from // to the
 // end of the line are skipped. \" within a text is a quotation mark.
 //

@@ -15,7 +15,10 @@ const (
 // Parse reads a DBC file. It always returns a File: what cannot be read costs
 // the item it stands in, and a warning. Memory and time grow with the length
 // of the text only; what lies behind 64 MiB is not read.
-func Parse(name string, text []byte) (*File, []Warning) {
+func Parse(name string, text []byte) (*File, []Warning) { return ParseIn(name, text, Detect) }
+
+// ParseIn is Parse for a file whose encoding is known.
+func ParseIn(name string, text []byte, encoding Encoding) (*File, []Warning) {
 	sum := sha256.Sum256(text)
 	p := parser{
 		file:     &File{Name: name, SHA256: hex.EncodeToString(sum[:]), Attributes: Attributes{}},
@@ -26,7 +29,7 @@ func Parse(name string, text []byte) (*File, []Warning) {
 		tables:   map[string][]Choice{},
 	}
 	oversize := len(text) > maxBytes
-	p.text, p.file.Encoding = decodeText(text[:min(len(text), maxBytes)])
+	p.text, p.file.Encoding = decodeText(text[:min(len(text), maxBytes)], encoding)
 	p.statements()
 	for _, apply := range p.later {
 		apply()

@@ -110,12 +110,19 @@ func TestLineEndsAndMarksOfTheEditorDoNotMatter(t *testing.T) {
 }
 
 func TestTextIsUTF8OrElseCP1252(t *testing.T) {
-	for _, c := range []struct{ unit, want, encoding string }{
-		{"°C", "°C", "utf-8"},
-		{"\xb0C", "°C", "cp1252"},
-		{"\x80/l \x81", "€/l \u0081", "cp1252"},
+	for _, c := range []struct {
+		unit     string
+		told     Encoding
+		want     string
+		encoding Encoding
+	}{
+		{"°C", Detect, "°C", UTF8},
+		{"\xb0C", Detect, "°C", CP1252},
+		{"\x80/l \x81", Detect, "€/l \u0081", CP1252},
+		{"°C", CP1252, "Â°C", CP1252},
+		{"\xb0C", UTF8, "\ufffdC", UTF8},
 	} {
-		f, _ := parse(t, strings.ReplaceAll(whole, "rpm", c.unit))
+		f, _ := ParseIn("x.dbc", []byte(strings.ReplaceAll(whole, "rpm", c.unit)), c.told)
 		if got := f.Messages[0].Signals[0].Unit; got != c.want || f.Encoding != c.encoding {
 			t.Errorf("%q is %q in %s, want %q in %s", c.unit, got, f.Encoding, c.want, c.encoding)
 		}

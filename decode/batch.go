@@ -18,6 +18,7 @@ type Batch struct {
 	Time    []int64  // ns since 1970 UTC
 	ID      []uint32 // of the frame: with J1939 the source address is its last byte
 	Verdict []can.Verdict
+	Mark    []uint8
 
 	length   []uint16 // bytes of the payload
 	words    []uint64 // of the payloads: the first ones, then the second ones...
@@ -110,6 +111,7 @@ func (b *Batch) Sort() {
 	permute(b.Time, order)
 	permute(b.ID, order)
 	permute(b.Verdict, order)
+	permute(b.Mark, order)
 	permute(b.length, order)
 	for word := range b.Message.words {
 		permute(b.column(word), order)

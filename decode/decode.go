@@ -12,6 +12,7 @@ type Frame struct {
 	Bus     uint8  // from 1
 	Flags   can.Flags
 	Verdict can.Verdict
+	Mark    uint8  // the caller's own, handed on with the row: how good the time is, say
 	Hidden  uint64 // bit n: byte n is ciphertext; bit 63: byte 63 and all behind it
 	Data    []byte // borrowed
 }

@@ -155,6 +155,21 @@ func TestTheSizeOfBatchesDoesNotMatter(t *testing.T) {
 	}
 }
 
+func TestARowHasWhatItsFrameHad(t *testing.T) {
+	want := Frame{Time: -1, Bus: 255, ID: 0x1fffffff, Flags: can.Extended, Verdict: can.SenderLostOrLeft, Mark: 255}
+	d := New(Options{Plan: planOf(t, "BO_ 2684354559 M: 1 A\n"), Batch: func(b *Batch) error {
+		got := Frame{Time: b.Time[0], Bus: b.Bus, ID: b.ID[0], Flags: can.Extended, Verdict: b.Verdict[0], Mark: b.Mark[0]}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+		return nil
+	}})
+	if fate, _ := d.Add(&want); fate != Decoded {
+		t.Error(fate)
+	}
+	d.Flush()
+}
+
 func TestAnErrorOfTheTakerComesOut(t *testing.T) {
 	full := errors.New("full")
 	d := New(Options{Plan: planOf(t, small), Rows: 1, Batch: func(*Batch) error { return full }})

@@ -12,7 +12,7 @@ import (
 // turn: as columns they would keep the cache busy.
 //
 //	word 0    time
-//	word 1    identifier, bits 0-31; length, bits 32-47; verdict, bits 48-55
+//	word 1    identifier, bits 0-31; length, bits 32-47; verdict, bits 48-55; mark, 56-63
 //	word 2-   payload
 type table struct {
 	bus     uint8
@@ -55,7 +55,7 @@ func (d *Decoder) append(t *table, f *Frame) error {
 	t.shortest = min(t.shortest, n)
 	row := t.rows[at : at+t.stride]
 	row[0] = uint64(f.Time)
-	row[1] = uint64(f.ID) | uint64(min(n, math.MaxUint16))<<32 | uint64(f.Verdict)<<48
+	row[1] = uint64(f.ID) | uint64(min(n, math.MaxUint16))<<32 | uint64(f.Verdict)<<48 | uint64(f.Mark)<<56
 	if len(row) == head+1 && n >= 8 {
 		row[head] = binary.LittleEndian.Uint64(f.Data)
 	} else {
@@ -122,14 +122,16 @@ func (d *Decoder) handOver(t *table) error {
 // fill turns the rows of a table into columns.
 func (b *Batch) fill(t *table) {
 	b.Message, b.Bus, b.shortest, b.unsorted, b.hidden = t.message, t.bus, t.shortest, t.unsorted, t.hidden
-	b.Time, b.ID, b.Verdict = grow(b.Time, t.n), grow(b.ID, t.n), grow(b.Verdict, t.n)
+	b.Time, b.ID = grow(b.Time, t.n), grow(b.ID, t.n)
+	b.Verdict, b.Mark = grow(b.Verdict, t.n), grow(b.Mark, t.n)
 	b.length, b.words = grow(b.length, t.n), grow(b.words, t.n*t.message.words)
 	if b.hidden != nil {
 		b.hidden = b.hidden[:t.n]
 	}
 	for i, at := 0, 0; i < t.n; i, at = i+1, at+t.stride {
 		b.Time[i] = int64(t.rows[at])
-		b.ID[i], b.length[i], b.Verdict[i] = uint32(t.rows[at+1]), uint16(t.rows[at+1]>>32), can.Verdict(t.rows[at+1]>>48)
+		facts := t.rows[at+1]
+		b.ID[i], b.length[i], b.Verdict[i], b.Mark[i] = uint32(facts), uint16(facts>>32), can.Verdict(facts>>48), uint8(facts>>56)
 	}
 	for word := range t.message.words {
 		column := b.column(word)

@@ -79,9 +79,9 @@ func answersDiagnostics(id uint32, extended bool) bool {
 
 // assemble takes a part and returns the message that it completes. Its data
 // are borrowed until the next part; its verdict is that of all its parts, or
-// NotJudged if they have several.
+// NotJudged if they have several; its mark is that of the last one.
 func (t *transport) assemble(p protocol, f *Frame) (whole Frame, complete bool) {
-	whole = Frame{Bus: f.Bus, ID: f.ID, Flags: f.Flags}
+	whole = Frame{Bus: f.Bus, ID: f.ID, Flags: f.Flags, Mark: f.Mark}
 	tag := uint8(f.Verdict)
 	switch {
 	case f.Hidden != 0: // ciphertext cannot be put together

@@ -81,7 +81,7 @@ func (o *outline) index(src io.ReaderAt) (*index, error) {
 	x := &index{}
 	p := x.begin(o.stream)
 	for {
-		rec, err := s.record()
+		rows, err := s.neighbours()
 		if errors.Is(err, io.EOF) {
 			p.end = s.at()
 			return x, nil
@@ -91,7 +91,7 @@ func (o *outline) index(src io.ReaderAt) (*index, error) {
 			p = x.begin(p.end)
 		}
 		if err == nil {
-			err = x.add(p, s, rec)
+			err = x.add(p, s, rows)
 		}
 		if err != nil {
 			return nil, err
@@ -109,25 +109,34 @@ func (x *index) begin(at int64) *piece {
 	return &x.pieces[len(x.pieces)-1]
 }
 
-// add enters a record.
-func (x *index) add(p *piece, s *stream, rec []byte) error {
-	rid := rec[0]
+// add enters records of one id.
+func (x *index) add(p *piece, s *stream, rows []byte) error {
+	rid := rows[0]
 	switch {
 	case rid == ridMark:
 		x.marks++
-		return s.marked(rec)
+		return s.marked(rows)
 	case rid >= ridEnd:
 		return corrupt(s.last(), "a record of a kind that is known", "id %d", rid)
-	case rid == ridGap:
-		x.lost += word(rec[1+24:])
 	}
-	time := timeOf(rec)
-	if !(time > -timeLimit && time < timeLimit) {
-		return corrupt(s.last()+1, "a time in ns", "bytes %x", rec[1:9])
-	}
+	stride := 1 + s.sizes[rid]
 	g := &p.groups[rid]
-	g.n++
-	g.first, g.last = min(g.first, time), max(g.last, time)
+	g.n += len(rows) / stride
+	for ; len(rows) > 0; rows = rows[stride:] {
+		time := timeOf(rows)
+		if !(time > -timeLimit && time < timeLimit) {
+			return corrupt(s.at()-int64(len(rows))+1, "a time in ns", "bytes %x", rows[1:9])
+		}
+		if time < g.first {
+			g.first = time
+		}
+		if time > g.last {
+			g.last = time
+		}
+		if rid == ridGap {
+			x.lost += word(rows[1+24:])
+		}
+	}
 	return nil
 }
 

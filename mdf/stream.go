@@ -89,6 +89,20 @@ func (s *stream) record() ([]byte, error) {
 	return rec, nil
 }
 
+// neighbours returns the next record and those of the same id behind it, as
+// many as are at hand; marks come alone.
+func (s *stream) neighbours() ([]byte, error) {
+	rec, err := s.record()
+	if err != nil || rec[0] == ridMark {
+		return rec, err
+	}
+	id, size := rec[0], len(rec)
+	for s.n-s.pos >= size && s.buf[s.pos] == id {
+		s.pos += size
+	}
+	return s.buf[s.recent:s.pos], nil
+}
+
 // last is the address of the record just returned.
 func (s *stream) last() int64 { return s.next - int64(s.n-s.recent) }
 

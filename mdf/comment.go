@@ -118,12 +118,15 @@ type comment map[[2]string]entry
 
 // parseComment reads the XML of an MD block.
 func parseComment(text string) (comment, error) {
-	c := comment{}
+	c, values := comment{}, map[[2]string]*strings.Builder{}
 	d := xml.NewDecoder(strings.NewReader(text))
 	var tree, name string
 	for {
 		token, err := d.Token()
 		if errors.Is(err, io.EOF) {
+			for key, value := range values {
+				c[key] = entry{value: value.String(), at: c[key].at}
+			}
 			return c, nil
 		}
 		if err != nil {
@@ -141,7 +144,10 @@ func parseComment(text string) (comment, error) {
 			}
 		case xml.CharData:
 			key := [2]string{tree, name}
-			c[key] = entry{value: c[key].value + string(t), at: c[key].at}
+			if values[key] == nil {
+				values[key] = &strings.Builder{}
+			}
+			values[key].Write(t)
 		case xml.EndElement:
 			name = ""
 			if t.Name.Local == "tree" {

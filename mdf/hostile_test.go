@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"canseal/can"
@@ -240,5 +241,21 @@ func TestFramesLeavesOutTheRest(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("\n got %v\nwant %v", got, want)
+	}
+}
+
+func TestACommentInManyPiecesIsReadInOneGo(t *testing.T) {
+	const pieces = 1<<17 - 100
+	c, err := parseComment("<HDcomment><TX>" + strings.Repeat("x<!---->", pieces) + "</TX></HDcomment>")
+	if err != nil || len(c.text("", "TX")) != pieces {
+		t.Errorf("found %d bytes, %v", len(c.text("", "TX")), err)
+	}
+	var before, after runtime.MemStats
+	text := "<TX>" + strings.Repeat("x<!---->", pieces) + "</TX>"
+	runtime.ReadMemStats(&before)
+	parseComment(text)
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 400*pieces {
+		t.Errorf("%d bytes allocated for %d pieces", used, pieces)
 	}
 }

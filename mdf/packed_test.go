@@ -282,3 +282,20 @@ func TestCandumpComesBackFromACompressedSegment(t *testing.T) {
 		t.Error("the text differs")
 	}
 }
+
+// A block that is named more than once would cost a small file hours.
+func TestNoBlockIsReadTwice(t *testing.T) {
+	whole, _ := steady(t, 2*perBlock(18))
+	r, err := Open(newView(whole), int64(len(whole)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := r.o.lists[ridData8]
+	first := l.at + 24 + 8
+	copy(whole[first+8:first+16], whole[first:first+8])
+	_, err = r.Check()
+	var c *CorruptError
+	if l.n < 2 || !errors.As(err, &c) || c.Offset != l.at {
+		t.Errorf("%d blocks: found %v, wanted the list at byte %d", l.n, err, l.at)
+	}
+}

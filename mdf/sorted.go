@@ -128,7 +128,7 @@ type track struct {
 	list list
 	left uint64 // records that the count of the group still promises
 	next int    // block
-	at   int64  // of the present block
+	at   int64  // of the present block; they rise, so none is read twice
 	rows []byte
 	pos  int // behind the record that is next
 	n    int
@@ -166,6 +166,9 @@ func (t *track) load() error {
 	at, err := t.u.p.part(t.list, t.next, t.sent)
 	if err != nil {
 		return err
+	}
+	if at <= t.at {
+		return corrupt(t.list.at, fmt.Sprintf("a block behind that at byte %d", t.at), "byte %d", at)
 	}
 	if t.rows == nil {
 		t.rows = make([]byte, min(t.left, uint64(perBlock(t.size-1)))*uint64(t.size))

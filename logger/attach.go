@@ -1,16 +1,52 @@
 package logger
 
 import (
+	"errors"
 	"slices"
+	"time"
 
 	"canseal/can"
 	"canseal/segment"
 )
 
+// errExchanged ends a segment whose card is no longer there.
+var errExchanged = errors.New("the card is another")
+
+// checkCard tells whether the card is there. One that was away, or is another,
+// has to be attached before anything is written to it.
+func (r *recorder) checkCard() error {
+	if err := r.o.CheckCard(); err != nil {
+		r.attached = false
+		return err
+	}
+	if id := r.o.CardID(); id != r.cardID {
+		r.attached, r.cardID = false, id
+	}
+	return nil
+}
+
+// sameCard tells whether the card of the open segment is there.
+func (r *recorder) sameCard() error {
+	if err := r.checkCard(); err != nil || r.attached {
+		return err
+	}
+	return errExchanged
+}
+
+// watchAtRest looks after the card while no segment is open.
+func (r *recorder) watchAtRest() {
+	if err := r.checkCard(); err != nil {
+		r.setCardFor(err)
+	} else if r.card == can.CardMissing {
+		r.setCard(can.CardOK)
+	}
+}
+
 // attach brings the card into order and finds the numbers to go on with.
 func (r *recorder) attach() (Recovery, error) {
 	r.keep.hold()
 	defer r.keep.letGo()
+	r.keep.stubborn = map[segment.Name]time.Time{}
 	r.keep.work(true)
 	rec, listing, err := r.keep.recover()
 	if err != nil {
@@ -22,10 +58,6 @@ func (r *recorder) attach() (Recovery, error) {
 	for _, p := range rec.Problems {
 		r.o.Log.Warn("recovery", "problem", p)
 	}
-	if rec.Repaired+rec.Late > 0 {
-		r.keep.stale.Store(true)
-		r.o.Sealed()
-	}
 	r.keep.retain()
 	r.keep.survey()
 	r.number(listing)
@@ -34,7 +66,8 @@ func (r *recorder) attach() (Recovery, error) {
 }
 
 // number gives the session its number when the first card is seen, and another
-// one when a card comes that knows a higher.
+// one when a card comes that knows a higher. Splits go on behind the highest of its
+// folder.
 func (r *recorder) number(listing segment.Listing) {
 	highest := uint32(0)
 	if len(listing.Sessions) > 0 {
@@ -42,7 +75,6 @@ func (r *recorder) number(listing segment.Listing) {
 	}
 	if r.session == 0 || highest > r.session {
 		r.newSession(listing.Sessions)
-		return
 	}
 	for _, s := range listing.Segments {
 		if s.Session == r.session {
@@ -58,7 +90,7 @@ func (r *recorder) newSession(folders []uint32) {
 		r.o.Log.Warn("last session not known from the state folder", "error", err)
 	}
 	words.Kept = max(words.Kept, r.session)
-	if words.Wished, err = wishedSession(r.o.Card); err != nil {
+	if words.Wished, err = r.keep.card.WantedSession(); err != nil {
 		r.o.Log.Warn("session wish not understood", "error", err)
 	}
 	var granted bool
@@ -72,7 +104,7 @@ func (r *recorder) newSession(folders []uint32) {
 	}
 	r.tell.tell("segment", map[bool]string{true: "session set", false: "session wish below the last"}[granted], 0,
 		detail{"session": r.session, "wished": words.Wished})
-	if err := consumeWish(r.o.Card); err != nil {
+	if err := r.keep.card.ConsumeMetaLog(); err != nil {
 		r.o.Log.Warn("session wish not consumed", "error", err)
 	}
 }
@@ -84,7 +116,7 @@ func (r *recorder) renumber(bucket uint32) (session uint32, busy bool, err error
 		return 0, false, nil
 	}
 	// Later answers may name what this run has put there itself.
-	if r.named || bucket < r.session || bucket-r.session > bucketLead || bucket >= lastSession {
+	if r.named || bucket < r.session || bucket-r.session > bucketLead || bucket >= segment.LastSession {
 		r.named = r.named || bucket > 0
 		return r.session, false, nil
 	}

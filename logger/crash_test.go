@@ -68,12 +68,21 @@ func recovered(t *testing.T, f *memfs.FS) Recovery {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, f)
 		r.o.Clock = clock.New(clock.Options{Read: r.clocks.read})
-		var err error
-		if _, rec, err = Prepare(r.o); err != nil {
+		l, found, err := Prepare(r.o)
+		if err != nil {
 			t.Fatal(err)
 		}
+		rec = found
+		catchUp(l)
 	})
 	return rec
+}
+
+// catchUp makes the late seal lines, as the keeper does beside the recording.
+func catchUp(l *Logger) {
+	for range l.keep.waiting() {
+		l.keep.catchUp()
+	}
 }
 
 // snapshotOf is every file of a card but those that each start writes anew.
@@ -191,7 +200,9 @@ func TestAPowerCutInTheRecoveryIsRecovered(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			r := newRig(t, f)
 			r.o.Clock = clock.New(clock.Options{Read: r.clocks.read})
-			Prepare(r.o)
+			if l, _, err := Prepare(r.o); err == nil {
+				catchUp(l)
+			}
 		})
 		for seed := range uint64(3) {
 			survives(t, f.Crash(seed), sent, promised)

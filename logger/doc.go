@@ -123,15 +123,21 @@
 //	55 missing      CheckCard says so                          the same; nothing is written
 //	                                                           below ROOT
 //
-// When the card is back, recovery runs first, then the next segment opens; a card that
-// knows higher sessions than ours starts a new one.
+// When the card is back, or is another one, recovery runs first, then the next segment
+// opens; a card that knows higher sessions than ours starts a new one. The card is
+// looked at each second, also while recording rests after Rotate, and before each
+// segment. A split of which any name is there already is not used. A segment that
+// waits for its seal line is known by the start in its header, and not looked for
+// under the same name of another card.
 //
 // # Splits
 //
 // A segment ends at Options.SplitSize, on the grid of SplitTime and SplitOffset from
 // midnight UTC (by the time of a frame; on a quiet bus within a second, and only if it
 // holds a frame or a gap), at a step of the clock from 1 s on (at most once in 10 min),
-// by Rotate, after an error, and at the end.
+// by Rotate, after an error, and at the end. After 5,000 splits a new session begins,
+// so that a seal.log, which is read whole, stays below 5 MB; the last session of all,
+// 99999999, goes on in its folder.
 //
 // # Clock
 //
@@ -170,14 +176,19 @@
 // over TLS; sent plain; sent and pinned; and, unless KeepUnsent, unsent; unsent and
 // pinned. It goes on until a quarter of SplitSize (or of the reserve, if that is less)
 // is free above the reserve. The count of dropped segments is written down before such
-// a segment goes.
+// a segment goes, and taken back if it stays. One that cannot be deleted is left alone
+// for a minute and hinders no other; one that is gone is counted, even if the names
+// beside it resist.
 //
 // # Recovery
 //
 // Prepare executes segment.AtBoot for every split of ours: .part is repaired, .raw is
-// compressed once Run works, or sealed as it is, half-done renames of FAT are resolved by content, what has no seal
-// line gets a late one. state/seal and the lines of the card together give the end of
-// the chain: the file may be one line behind, or lost.
+// compressed once Run works, or sealed as it is, half-done renames of FAT are resolved
+// by content, and of two segments under one split the second is moved to a split of its
+// own. What has no seal line gets a late one from the keeper, one segment at a time,
+// once Run works: recording waits for no sealed segment to be read. state/seal and the
+// lines of the card together give the end of the chain: the file may be one line
+// behind, or lost.
 //
 // # Memory
 //

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"canseal/internal/durable"
+	"canseal/mdf"
 	"canseal/segment"
 )
 
@@ -23,9 +24,10 @@ type keeper struct {
 	busy chan struct{} // 1 token
 	wake chan struct{}
 
-	chain    chain       // under busy
-	surveyed time.Time   // under busy
-	stale    atomic.Bool // the survey: something has changed since
+	chain    chain                      // under busy
+	stubborn map[segment.Name]time.Time // under busy: what could not be deleted, and when to try again
+	surveyed time.Time                  // under busy
+	stale    atomic.Bool                // the survey: something has changed since
 
 	mu      sync.Mutex
 	jobs    []*job
@@ -49,9 +51,11 @@ type keeperView struct {
 // job is a segment of this run that needs its seal line.
 type job struct {
 	name  segment.Name // the folder's session
+	start int64        // HD start, ns: with another the file is of another card
 	line  segment.SealLine
 	raw   bool  // its name is .raw: it is compressed if there is time and room
 	found bool  // raw: by recovery; line is empty
+	late  bool  // it was found sealed, without its line; line is empty
 	final bool  // raw: the box is about to go; no time for it and those before it
 	mend  bool  // it has to be repaired and renamed first; line is empty
 	keep  int64 // mend: bytes that were synced for sure; 0: do not cut
@@ -67,6 +71,7 @@ func newKeeper(o *Options, tell *teller) *keeper {
 	return &keeper{
 		o: o, card: segment.Card{FS: o.Card, Device: o.Device}, tell: tell,
 		busy: make(chan struct{}, 1), wake: make(chan struct{}, 1), chain: chain{Head: segment.FirstPrev},
+		stubborn: map[segment.Name]time.Time{},
 	}
 }
 
@@ -108,15 +113,18 @@ func (k *keeper) round(last bool) {
 	}
 	k.work(last)
 	k.retain()
+	if !last {
+		k.catchUp()
+	}
 	if age := time.Since(k.surveyed); age >= time.Minute || k.stale.Load() && age >= 2*time.Second || last {
 		k.survey()
 	}
 }
 
-// work does the jobs that are due, in order, up to one that is still being
-// compressed; those that fail come again. With all it waits for nothing.
+// work does the jobs of this run that are due, in order, up to one that is still
+// being compressed; those that fail come again. With all it waits for nothing.
 func (k *keeper) work(all bool) {
-	jobs := k.waiting()
+	jobs := slices.DeleteFunc(k.waiting(), func(j *job) bool { return j.late })
 	for i, j := range jobs {
 		if !all && time.Now().Before(j.due) {
 			continue
@@ -124,28 +132,50 @@ func (k *keeper) work(all bool) {
 		if j.raw && !k.pressed(j, all || hurried(jobs[i:])) {
 			return
 		}
-		err := k.do(j)
-		if err == nil {
-			k.finish(j)
-			k.stale.Store(true)
-			k.o.Sealed()
-			continue
-		}
-		k.again(j, err)
+		k.try(j)
 	}
 }
 
-// again puts off a job that failed.
-func (k *keeper) again(j *job, err error) {
-	if errors.Is(err, fs.ErrNotExist) {
-		k.finish(j) // another card: the segment is recovered where it is found
+// catchUp makes one late seal line. A card may need thousands, each after reading
+// a whole segment: everything else goes first.
+func (k *keeper) catchUp() {
+	jobs := slices.DeleteFunc(k.waiting(), func(j *job) bool { return !j.late || time.Now().Before(j.due) })
+	if len(jobs) > 0 {
+		k.try(jobs[0])
+		poke(k.wake)
 	}
+}
+
+func (k *keeper) try(j *job) {
+	if err := k.do(j); err != nil {
+		k.again(j, err)
+		return
+	}
+	k.finish(j)
+	k.stale.Store(true)
+	k.o.Sealed()
+}
+
+// again puts off a job that failed, unless there is nothing to hope for.
+func (k *keeper) again(j *job, err error) {
 	if j.pause == 0 {
 		k.o.Log.Error("segment not sealed yet", "segment", j.name.String(), "error", err)
 		k.tell.tell("segment", "not sealed", 0, detail{"session": j.name.Session, "split": j.name.Split})
 	}
+	if j.hopeless(err) {
+		k.finish(j)
+		return
+	}
 	j.pause = min(max(2*j.pause, time.Second), time.Minute)
 	j.due = time.Now().Add(j.pause)
+}
+
+// hopeless tells whether another try could not do better: the card is another,
+// and the segment is recovered where it is found; or what was found sealed is
+// damaged, and stays as it is.
+func (j *job) hopeless(err error) bool {
+	var corrupt *mdf.CorruptError
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errOther) || j.late && errors.As(err, &corrupt)
 }
 
 func (k *keeper) waiting() []*job {
@@ -161,11 +191,21 @@ func (k *keeper) finish(j *job) {
 	close(j.done)
 }
 
-// held tells whether a segment still waits for its seal line.
+// forgetLate drops the late seal lines that are still to be made; recovery finds
+// them again.
+func (k *keeper) forgetLate() {
+	for _, j := range k.waiting() {
+		if j.late {
+			k.finish(j)
+		}
+	}
+}
+
+// held tells whether a segment of this run still waits for its seal line.
 func (k *keeper) held(n segment.Name) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return slices.ContainsFunc(k.jobs, func(j *job) bool { return j.name == n })
+	return slices.ContainsFunc(k.jobs, func(j *job) bool { return j.name == n && !j.late })
 }
 
 func (k *keeper) publish(change func(*keeperView)) {

@@ -38,7 +38,7 @@ func Prepare(o Options) (*Logger, Recovery, error) {
 	}
 	l := newLogger(o)
 	var rec Recovery
-	if err := l.o.CheckCard(); err != nil {
+	if err := l.recorder.checkCard(); err != nil {
 		rec.Problems = append(rec.Problems, err)
 	} else if rec, err = l.recorder.attach(); err != nil {
 		rec.Problems = append(rec.Problems, err)

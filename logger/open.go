@@ -85,8 +85,7 @@ func (r *recorder) open() {
 func (r *recorder) tryOpen() error {
 	now := r.o.Clock.Now()
 	r.opened = now.Boot
-	if err := r.o.CheckCard(); err != nil {
-		r.attached = false
+	if err := r.checkCard(); err != nil {
 		return err
 	}
 	if !r.attached {
@@ -111,8 +110,12 @@ func (r *recorder) tryOpen() error {
 	return nil
 }
 
-// create makes the file under the next free name.
+// create makes the file under the next split of which the card has no name at
+// all. A session that has had its splits is followed by another.
 func (r *recorder) create() (durable.File, segment.Name, error) {
+	if r.split >= maxSplits && r.session < segment.LastSession {
+		r.newSession(nil)
+	}
 	name := segment.Name{Session: r.session, Split: r.split}
 	folder := r.keep.card.Folder(name.Session)
 	if err := r.o.Card.MkdirAll(folder, 0o755); err != nil {
@@ -120,11 +123,16 @@ func (r *recorder) create() (durable.File, segment.Name, error) {
 	}
 	for range 1000 {
 		name.Split++
-		file, err := r.o.Card.Create(r.keep.card.Path(name, segment.Part), 0o644)
-		if err == nil || !errors.Is(err, fs.ErrExist) {
+		there, err := r.keep.card.Load(name)
+		if err != nil {
+			return nil, name, err
+		}
+		if there.Has == 0 {
+			file, err := r.o.Card.Create(r.keep.card.Path(name, segment.Part), 0o644)
 			return file, name, err
 		}
 	}
+	r.attached = false // there are splits that nobody told us of
 	return nil, name, fmt.Errorf("segment %s: %w", name, fs.ErrExist)
 }
 
@@ -184,7 +192,7 @@ func (r *recorder) sealAt(last mdf.Clock, final bool) (done <-chan struct{}) {
 	}
 	r.seg = nil
 	next := r.keep.finished()
-	j := &job{name: s.name, raw: next == segment.Raw, final: final}
+	j := &job{name: s.name, start: s.header.Start, raw: next == segment.Raw, final: final}
 	s.clock = max(s.clock, clockRank(last.Synchronised, last.BelowFloor))
 	err := errors.Join(s.w.Finish(last), s.file.Close())
 	if err == nil {
@@ -230,7 +238,7 @@ func (r *recorder) fail(err error) {
 	}
 	r.notes.again()
 	r.counts.sealed += s.synced
-	r.keep.add(&job{name: s.name, mend: true, keep: s.synced, empty: s.synced == s.head})
+	r.keep.add(&job{name: s.name, start: s.header.Start, mend: true, keep: s.synced, empty: s.synced == s.head})
 	again := r.o.Clock.Now().Boot-r.opened >= int64(reopenPause)
 	r.setCardFor(err)
 	if again {
@@ -255,7 +263,7 @@ func (r *recorder) halt() {
 func (r *recorder) setCardFor(err error) {
 	state := can.CardWriteError
 	switch {
-	case r.o.CheckCard() != nil:
+	case r.o.CheckCard() != nil, errors.Is(err, errExchanged):
 		state = can.CardMissing
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, errNoRoom):
 		state = can.CardFull

@@ -47,6 +47,10 @@ type Options struct {
 	// CheckCard tells whether the card is there (see WatchCard); goroutines call it
 	// as they need. nil: it is.
 	CheckCard func() error
+	// CardID tells one card from another (see CardID). When it changes, recovery
+	// and numbering come before the next segment. nil: unknown; then a card that
+	// was away is another one.
+	CardID func() string
 	// Links tells the state of the links, for Status. nil: unknown.
 	Links func() []Link
 	// Sealed is called when a segment is ready for upload. It must not block.
@@ -118,6 +122,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.CheckCard == nil {
 		o.CheckCard = func() error { return nil }
+	}
+	if o.CardID == nil {
+		o.CardID = func() string { return "" }
 	}
 	if o.Links == nil {
 		o.Links = func() []Link { return nil }

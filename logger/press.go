@@ -100,7 +100,7 @@ func (k *keeper) begin(j *job) {
 	p := &press{done: make(chan struct{})}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	j.press = p
-	src, dst, err := k.pair(j.name, p)
+	src, dst, err := k.pair(j, p)
 	if err != nil {
 		p.err = err
 		close(p.done)
@@ -118,7 +118,11 @@ func (k *keeper) begin(j *job) {
 
 // pair opens the .raw of a segment and makes its .tmp, if there is room for both
 // and for the segment that is being written.
-func (k *keeper) pair(n segment.Name, p *press) (src, dst durable.File, err error) {
+func (k *keeper) pair(j *job, p *press) (src, dst durable.File, err error) {
+	if err := k.ours(j); err != nil {
+		return nil, nil, err
+	}
+	n := j.name
 	if src, err = k.card.FS.Open(k.card.Path(n, segment.Raw)); err != nil {
 		return nil, nil, err
 	}

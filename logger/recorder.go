@@ -25,6 +25,7 @@ type recorder struct {
 	named    bool   // the bucket has had its word
 	split    uint32 // last one used
 	attached bool   // this card is in order, and its sessions are known
+	cardID   string // of the card that was seen last
 	untidy   bool   // but something of it resisted recovery
 	idle     bool   // sealed until the next event
 	halted   bool   // the card takes nothing, or must not
@@ -55,7 +56,8 @@ func newRecorder(l *Logger) *recorder {
 
 // follow goes on where another recorder has ended.
 func (r *recorder) follow(before *recorder) {
-	r.session, r.split, r.attached, r.named = before.session, before.split, before.attached, before.named
+	r.session, r.split, r.named = before.session, before.split, before.named
+	r.attached, r.cardID = before.attached, before.cardID
 	r.pending, r.notes, r.counts = before.pending, before.notes, before.counts
 	r.card, r.states = before.card, before.states
 	now := r.o.Clock.Now().Time
@@ -269,10 +271,12 @@ func (r *recorder) tick() {
 		r.finishTurn()
 	}
 	switch {
-	case r.seg == nil && !r.idle:
-		r.open()
 	case r.seg != nil:
 		r.inspect()
+	case r.idle:
+		r.watchAtRest()
+	default:
+		r.open()
 	}
 	r.limitPauses(r.reached())
 	r.states.tell(r.tell, r.stateDetail)
@@ -288,7 +292,7 @@ func (r *recorder) reached() int64 {
 
 // inspect looks after the open segment.
 func (r *recorder) inspect() {
-	if err := r.o.CheckCard(); err != nil {
+	if err := r.sameCard(); err != nil {
 		r.sync()
 		if r.seg != nil {
 			r.fail(err)

@@ -3,6 +3,7 @@ package logger
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"canseal/internal/durable"
 	"canseal/mdf"
@@ -13,9 +14,10 @@ import (
 type Recovery struct {
 	Repaired int            // segments that were open, and are sealed now
 	Cut      int            // of these, how many a power cut had ended
-	Late     int            // seal lines made late
-	Removed  int            // segments of which nothing but an empty or unused name was left
-	Damaged  []segment.Name // segments that cannot be repaired or read: left as they are
+	Late     int            // segments without a seal line: it is made, late, beside the recording
+	Removed  int            // segments of which nothing but an empty or unused name was left, and names that could not be read beside a good one
+	Moved    []segment.Name // splits of segments that were found under the split of another
+	Damaged  []segment.Name // segments that cannot be repaired: left as they are
 	LastEnd  string         // of the run before: orderly, cut, or empty if the card has none
 	Problems []error        // what could not be done; it is tried again at the next start
 }
@@ -32,6 +34,7 @@ func (r *Recovery) problem(n segment.Name, err error) {
 // gets its name and its seal line, and the chain its end. Doing it again changes
 // nothing. One segment that resists hinders no other. No segment is open.
 func (k *keeper) recover() (rec Recovery, listing segment.Listing, err error) {
+	k.forgetLate()
 	listing, err = k.card.Scan()
 	if err != nil {
 		return rec, listing, fmt.Errorf("recover card: %w", err)
@@ -39,11 +42,13 @@ func (k *keeper) recover() (rec Recovery, listing segment.Listing, err error) {
 	rec.Problems = append(rec.Problems, listing.Problems...)
 	rec.LastEnd = lastEnd(listing)
 	var sealed []segment.Name
-	for _, s := range listing.Segments {
+	for i := 0; i < len(listing.Segments); i++ {
+		s := listing.Segments[i]
 		now, err := k.settle(s, &rec)
 		if err != nil {
 			rec.problem(s.Name, err)
 		}
+		listing.Segments = k.withMoved(listing.Segments, rec.Moved)
 		if now.Sealed() && err == nil {
 			sealed = append(sealed, s.Name)
 		}
@@ -55,6 +60,20 @@ func (k *keeper) recover() (rec Recovery, listing segment.Listing, err error) {
 		}
 	}
 	return rec, listing, nil
+}
+
+// withMoved adds the splits that were made by moving, so that they are recovered,
+// too.
+func (k *keeper) withMoved(all []segment.Segment, moved []segment.Name) []segment.Segment {
+	for _, n := range moved {
+		if slices.ContainsFunc(all, func(s segment.Segment) bool { return s.Name == n }) {
+			continue
+		}
+		if s, err := k.card.Load(n); err == nil {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 // lastEnd tells from the names how the last run ended.
@@ -95,8 +114,7 @@ func (k *keeper) steps(s segment.Segment, rec *Recovery) (again bool, err error)
 			}
 			return true, k.card.Drop(s.Name, step.Names)
 		case segment.Resolve:
-			_, err := k.card.Resolve(s.Name, readable)
-			return true, err
+			return true, k.resolve(s.Name, rec)
 		case segment.Repair:
 			return true, k.repair(s.Name, segment.Part, rec)
 		case segment.Compress:
@@ -106,14 +124,31 @@ func (k *keeper) steps(s segment.Segment, rec *Recovery) (again bool, err error)
 	return false, nil
 }
 
-// readable tells whether a file can be repaired or read.
-func readable(f durable.File) bool {
-	size, err := f.Size()
-	if err != nil {
-		return false
+// resolve settles names of a split that may share content, and tells of what it
+// took from it.
+func (k *keeper) resolve(n segment.Name, rec *Recovery) error {
+	settled, err := k.card.Resolve(n, identify)
+	for _, to := range settled.Moved {
+		rec.Moved = append(rec.Moved, to)
+		k.o.Log.Warn("segment had the split of another", "segment", n.String(), "moved_to", to.String())
+		k.tell.tell("segment", "moved", 0, detail{"session": n.Session, "split": n.Split, "to": to.Split})
 	}
-	_, err = mdf.Open(f, size)
-	return err == nil
+	if settled.Refused != 0 {
+		rec.Removed++
+		k.o.Log.Warn("unreadable names of a segment removed", "segment", n.String(), "names", settled.Refused.String())
+		k.tell.tell("segment", "unreadable removed", 0, detail{"session": n.Session, "split": n.Split, "names": settled.Refused.String()})
+	}
+	return err
+}
+
+// identify tells which segment a file holds, if it can be repaired or read.
+func identify(f durable.File) (segment.Identity, bool) {
+	r, err := openMDF(f)
+	if err != nil {
+		return segment.Identity{}, false
+	}
+	h := r.Header()
+	return segment.Identity{Session: h.Session, Split: h.Split, Start: h.Start}, true
 }
 
 // repair finishes a file and gives it its next name; one that holds nothing is
@@ -154,9 +189,11 @@ func (k *keeper) later(n segment.Name, rec *Recovery) (again bool, err error) {
 		return true, err
 	}
 	s, err := k.card.Load(n)
-	if err == nil && s.Has.Has(segment.Raw) && !k.held(n) {
-		k.add(&job{name: n, raw: true, found: true})
+	if err != nil || !s.Has.Has(segment.Raw) || k.held(n) {
+		return false, err
 	}
+	start, err := startOf(k.card.FS, k.card.Path(n, segment.Raw))
+	k.add(&job{name: n, start: start, raw: true, found: true})
 	return false, err
 }
 
@@ -192,16 +229,11 @@ func (k *keeper) findEnd(sessions []uint32, rec *Recovery) map[uint32]map[uint32
 	return recorded
 }
 
-// late makes the seal line of a segment that has none.
+// late leaves the seal line of a segment that has none to the time when recording
+// has begun.
 func (k *keeper) late(n segment.Name, rec *Recovery) {
-	line, err := examine(k.card.FS, k.card.Path(n, segment.Sealed))
-	if err == nil {
-		line.Late = true
-		err = k.seal(n, line)
-	}
-	if err != nil {
-		rec.problem(n, err)
-		return
-	}
 	rec.Late++
+	if !k.held(n) {
+		k.add(&job{name: n, late: true})
+	}
 }

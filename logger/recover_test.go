@@ -126,9 +126,9 @@ func TestADamagedSegmentIsLeftAndHindersNoOther(t *testing.T) {
 	move(t, f, dir+"00000002.MF4", dir+"00000002.MF4.part")
 	f.Settle()
 	rec := recovered(t, f)
-	want := []segment.Name{{Session: 1, Split: 8}, {Session: 1, Split: 7}}
-	if !slices.Equal(rec.Damaged, want) || rec.Repaired != 1 {
-		t.Errorf("found %+v, wanted 7 and 8 damaged and 2 repaired", rec)
+	want := []segment.Name{{Session: 1, Split: 8}}
+	if !slices.Equal(rec.Damaged, want) || rec.Repaired != 1 || rec.Late != 1 {
+		t.Errorf("found %+v, wanted 8 damaged, 2 repaired, and 7 to be looked at", rec)
 	}
 	for _, name := range []string{"00000000.MF4", "00000007.MF4", "00000008.MF4.part", "00000002.MF4"} {
 		if _, err := f.Stat(dir + name); err != nil {
@@ -139,6 +139,9 @@ func TestADamagedSegmentIsLeftAndHindersNoOther(t *testing.T) {
 		r := newRig(t, f).start()
 		r.run(2, 10)
 		r.stop()
+		if !r.has("segment: not sealed 0") {
+			t.Errorf("nobody was told of 7: %v", r.events)
+		}
 		if s := r.logger.Status().Log; s.Frames != 40 || s.Lost.Sum() != 0 {
 			t.Errorf("recording beside it: found %+v", s)
 		}

@@ -39,7 +39,8 @@ func rowOf(s segment.Segment) row {
 // deletion is a segment to delete, and why it may go.
 type deletion struct {
 	segment.Name
-	Row row
+	Row  row
+	Size int64
 }
 
 // choose lists what to delete until need bytes are free: row by row, the oldest
@@ -55,7 +56,7 @@ func choose(segments []segment.Segment, need int64, unsentToo bool, held func(se
 				return list
 			}
 			if s.Sealed() && s.Has&segment.Of(segment.Part, segment.Raw) == 0 && rowOf(s) == r && !held(s.Name) {
-				list = append(list, deletion{s.Name, r})
+				list = append(list, deletion{s.Name, r, s.Size})
 				need -= s.Size
 			}
 		}

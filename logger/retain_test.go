@@ -3,6 +3,8 @@ package logger
 import (
 	"fmt"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -232,4 +234,62 @@ func TestForeignFilesThatFillTheCardStopRecording(t *testing.T) {
 		r.stop()
 		account(t, len(r.sent), chained(t, r.card))
 	})
+}
+
+func TestOneSegmentThatCannotBeDeletedStopsNothing(t *testing.T) {
+	for _, fault := range []error{syscall.EIO, syscall.EPERM} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, newCard())
+			smallCard(r)
+			broken := true
+			r.card.Fault(func(o memfs.Op) error {
+				if broken && o.Kind == "remove" && strings.HasSuffix(o.Name, "00000001/00000001.MF4") {
+					return fault
+				}
+				return nil
+			})
+			r.start().run(300, 50)
+			s := r.logger.Status().Log
+			r.stop()
+			c := chained(t, r.card)
+			account(t, len(r.sent), c)
+			if s.State != "recording" || s.Lost.Write != 0 || c.segments[0].Split != 1 {
+				t.Errorf("%v: found %s, lost %+v, oldest %v", fault, s.State, s.Lost, c.segments[0])
+			}
+			if gone := c.segments[len(c.segments)-1].Split - uint32(len(c.segments)); s.Seal.Dropped != uint64(gone) {
+				t.Errorf("%v: found %d dropped, wanted %d", fault, s.Seal.Dropped, gone)
+			}
+		})
+	}
+}
+
+func TestADeletionThatFailsHalfwayIsCounted(t *testing.T) {
+	for _, kind := range []string{"sync", "remove"} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, newCard())
+			smallCard(r)
+			removed, failed := false, 0
+			r.card.Fault(func(o memfs.Op) error {
+				if o.Kind == "remove" && strings.HasSuffix(o.Name, ".MF4") {
+					removed = true
+					return nil
+				}
+				if hit := kind == "sync" && o.Kind == "syncdir" || kind == "remove" && o.Kind == "remove"; removed && hit {
+					removed = false
+					if failed++; failed <= 3 {
+						return syscall.EIO
+					}
+				}
+				return nil
+			})
+			r.start().run(120, 50)
+			s := r.logger.Status().Log
+			r.stop()
+			c := chained(t, r.card)
+			account(t, len(r.sent), c)
+			if failed < 3 || s.Lost.Deleted == 0 {
+				t.Errorf("%s: %d operations failed, lost %+v", kind, failed, s.Lost)
+			}
+		})
+	}
 }

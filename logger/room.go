@@ -1,6 +1,9 @@
 package logger
 
 import (
+	"errors"
+	"time"
+
 	"canseal/can"
 	"canseal/internal/durable"
 	"canseal/segment"
@@ -46,36 +49,79 @@ func (k *keeper) space() (durable.Space, error) {
 	return space, err
 }
 
-// makeRoom deletes until need bytes are free or nothing is left; lossy tells
-// that frames were lost.
+// spare is how long a segment is left alone that could not be deleted.
+const spare = time.Minute
+
+// makeRoom deletes until need bytes are free or nothing is left; lossy tells that
+// frames were lost. What cannot be deleted hinders nothing else from going.
 func (k *keeper) makeRoom(need int64) (lossy bool, err error) {
 	listing, err := k.card.Scan()
 	if err != nil {
 		return false, err
 	}
-	for _, d := range choose(listing.Segments, need, !k.o.KeepUnsent, k.held) {
-		if err := k.delete(d); err != nil {
-			return lossy, err
+	tried := map[segment.Name]bool{}
+	pass := func(n segment.Name) bool { return tried[n] || k.held(n) || time.Now().Before(k.stubborn[n]) }
+	var errs []error
+	for need > 0 {
+		list := choose(listing.Segments, need, !k.o.KeepUnsent, pass)
+		if len(list) == 0 {
+			break
 		}
-		lossy = lossy || d.Row.loses()
+		for _, d := range list {
+			tried[d.Name] = true
+			gone, err := k.delete(d)
+			if err != nil {
+				errs = append(errs, err)
+			}
+			if gone {
+				need -= d.Size
+				lossy = lossy || d.Row.loses()
+			}
+		}
 	}
-	return lossy, nil
+	return lossy, errors.Join(errs...)
 }
 
 // delete removes one segment. A loss is counted before it happens: a power cut
-// in between counts one too many, never one too few.
-func (k *keeper) delete(d deletion) error {
-	line, known := k.lineOf(d.Name)
+// in between counts one too many, never one too few. When the names beside the
+// segment resist, it is gone all the same.
+func (k *keeper) delete(d deletion) (gone bool, err error) {
+	line, known := k.whatIs(d)
+	before := k.chain
 	if d.Row.loses() {
 		k.chain.Dropped++
 		k.saveChain()
 	}
-	if err := k.card.Remove(d.Name); err != nil {
-		return err
+	err = k.card.Remove(d.Name)
+	if err != nil {
+		if _, there := k.card.FS.Stat(k.card.Path(d.Name, segment.Sealed)); there == nil {
+			k.stay(d, before)
+			return false, err
+		}
 	}
+	delete(k.stubborn, d.Name)
 	k.stale.Store(true)
 	k.report(d, line, known)
-	return nil
+	return true, err
+}
+
+// stay takes back the count of a segment that did not go.
+func (k *keeper) stay(d deletion, before chain) {
+	k.stubborn[d.Name] = time.Now().Add(spare)
+	if k.chain != before {
+		k.chain = before
+		k.saveChain()
+	}
+}
+
+// whatIs tells what goes with a segment: by its seal line or, if that is not made
+// yet and it would be a loss, by its records.
+func (k *keeper) whatIs(d deletion) (line segment.SealLine, known bool) {
+	if line, known = k.lineOf(d.Name); known || !d.Row.loses() {
+		return line, known
+	}
+	line, err := examine(k.card.FS, k.card.Path(d.Name, segment.Sealed))
+	return line, err == nil
 }
 
 // report tells of a deletion, and hands a loss to the recorder.

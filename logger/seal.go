@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -12,6 +13,9 @@ import (
 
 // do seals one segment.
 func (k *keeper) do(j *job) error {
+	if err := k.ours(j); err != nil {
+		return err
+	}
 	if j.mend {
 		if err := k.mend(j); err != nil || j.empty {
 			return err
@@ -27,11 +31,12 @@ func (k *keeper) do(j *job) error {
 			return err
 		}
 	}
-	if j.mend || j.found {
+	if j.mend || j.found || j.late {
 		line, err := examine(k.card.FS, k.card.Path(j.name, segment.Sealed))
 		if err != nil {
 			return err
 		}
+		line.Late = j.late
 		return k.seal(j.name, line)
 	}
 	f, err := k.card.FS.Open(k.card.Path(j.name, segment.Sealed))
@@ -45,6 +50,24 @@ func (k *keeper) do(j *job) error {
 		return fmt.Errorf("hash segment %s: %w", j.name, err)
 	}
 	return k.seal(j.name, line)
+}
+
+// errOther: the file that has the name of a job's segment is another segment.
+var errOther = errors.New("another segment has its name")
+
+// ours tells whether the files of a job are those it was made for. The card may
+// have been exchanged since.
+func (k *keeper) ours(j *job) error {
+	if j.start == 0 {
+		return nil
+	}
+	for _, suffix := range []segment.Suffix{segment.Part, segment.Raw, segment.Sealed} {
+		start, err := startOf(k.card.FS, k.card.Path(j.name, suffix))
+		if err == nil && start != j.start {
+			return fmt.Errorf("segment %s: %w", j.name, errOther)
+		}
+	}
+	return nil
 }
 
 // mend finishes a segment that an error ended. What lies behind the last sync is
@@ -93,6 +116,7 @@ func repairFile(fsys durable.FS, name string, keep int64) error {
 
 // seal makes the line of a sealed segment and continues the chain.
 func (k *keeper) seal(n segment.Name, line segment.SealLine) error {
+	line.Split = n.Split // a segment that was moved has another in its header
 	line.Prev, line.Dropped = k.chain.Head, k.chain.Dropped
 	if err := k.card.AppendSeal(n.Session, line); err != nil {
 		return err

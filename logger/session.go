@@ -1,7 +1,6 @@
 package logger
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,10 +14,10 @@ import (
 )
 
 const (
-	sessionFile = "session"        // in the state folder: last SESSION, decimal, one line
-	metaFolder  = "meta"           // on the card
-	metaFile    = "meta_log.json"  // {"session": 123}
-	lastSession = uint32(99999999) // 8 digits
+	sessionFile = "session" // in the state folder: last SESSION, decimal, one line
+	// maxSplits is how many splits the recorder puts into one session, so that a
+	// seal.log stays below 5 MB: it is read whole.
+	maxSplits = 5000
 	// bucketLead is how far the bucket's word may lie above ours.
 	bucketLead = 100_000
 )
@@ -33,7 +32,7 @@ func keptSession(state durable.FS) (uint32, error) {
 		return 0, err
 	}
 	n, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 32)
-	if err != nil || n > uint64(lastSession) {
+	if err != nil || n > uint64(segment.LastSession) {
 		return 0, fmt.Errorf("state/%s: found %.20q, wanted a number of at most 8 digits", sessionFile, text)
 	}
 	return uint32(n), nil
@@ -52,7 +51,8 @@ type sessionWords struct {
 }
 
 // next is the number of a new session. It never goes back: a wish below what
-// is known is not granted, and the bucket's word counts only within its lead.
+// is known is not granted, nor is the last number of all, and the bucket's word
+// counts only within its lead. At the end of the numbers it stays there.
 func (w sessionWords) next() (n uint32, granted bool) {
 	last := w.Kept
 	if len(w.Folders) > 0 {
@@ -61,44 +61,10 @@ func (w sessionWords) next() (n uint32, granted bool) {
 	if w.Bucket > last && w.Bucket-last <= bucketLead {
 		last = w.Bucket
 	}
-	if w.Wished > last && w.Wished <= lastSession {
+	if w.Wished > last && w.Wished < segment.LastSession {
 		return w.Wished, true
 	}
-	return min(last+1, lastSession), false
-}
-
-// wishedSession reads meta/meta_log.json of the card, by which an operator sets
-// the next session; 0 where there is no such file.
-func wishedSession(card durable.FS) (uint32, error) {
-	name := metaFolder + "/" + metaFile
-	text, err := durable.ReadFile(card, name, 4096)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	var wish struct {
-		Session uint32 `json:"session"`
-	}
-	if err := json.Unmarshal(text, &wish); err != nil || wish.Session == 0 || wish.Session > lastSession {
-		return 0, fmt.Errorf(`%s: found %.60q, wanted {"session": 1 to 99999999}`, name, text)
-	}
-	return wish.Session, nil
-}
-
-// consumeWish removes the file once the session is written down, and the folder
-// if nothing else is in it.
-func consumeWish(card durable.FS) error {
-	if err := card.Remove(metaFolder + "/" + metaFile); err != nil {
-		return fmt.Errorf("consume %s/%s: %w", metaFolder, metaFile, err)
-	}
-	if rest, err := card.ReadDir(metaFolder); err == nil && len(rest) == 0 {
-		if err := card.Remove(metaFolder); err != nil {
-			return fmt.Errorf("consume %s: %w", metaFolder, err)
-		}
-	}
-	return card.SyncDir(".")
+	return min(last+1, segment.LastSession), false
 }
 
 // Newest is a time (ns since 1970 UTC) that the next segment must not fall

@@ -31,6 +31,7 @@ func TestASessionNumberNeverGoesBack(t *testing.T) {
 		{"wish", sessionWords{Kept: 7, Wished: 123}, 123, true},
 		{"wish below", sessionWords{Kept: 7, Wished: 7}, 8, false},
 		{"wish above 8 digits", sessionWords{Kept: 7, Wished: 100_000_000}, 8, false},
+		{"wish of the last number", sessionWords{Kept: 7, Wished: 99_999_999}, 8, false},
 		{"end of the numbers", sessionWords{Kept: 99_999_999}, 99_999_999, false},
 	} {
 		if got, granted := row.words.next(); got != row.want || granted != row.granted {

@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 
 	"canseal/can"
+
+	"canseal/segment"
 )
 
 // fields lists the names of a JSON object, nested ones with their parent.
@@ -69,13 +71,13 @@ func FuzzFilesOfTheStateFolderAndTheCard(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		files := newCard()
-		for _, name := range []string{"meta/" + metaFile, sessionFile, sealFile, cardFile, idFile} {
+		for _, name := range []string{"meta/meta_log.json", sessionFile, sealFile, cardFile, idFile} {
 			put(t, files, name, text)
 		}
-		if n, err := wishedSession(files); n > lastSession || (err != nil) != (n == 0) {
+		if n, err := (segment.Card{FS: files, Device: box}).WantedSession(); n >= segment.LastSession || (err != nil) != (n == 0) {
 			t.Errorf("wish: found %d, %v", n, err)
 		}
-		if n, err := keptSession(files); n > lastSession || err != nil && n != 0 {
+		if n, err := keptSession(files); n > segment.LastSession || err != nil && n != 0 {
 			t.Errorf("session: found %d, %v", n, err)
 		}
 		if c, _, _ := loadChain(files); !isHash(c.Head) {

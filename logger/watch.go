@@ -46,6 +46,17 @@ func watchCard(identify func() (id string, mounted bool, err error), state durab
 	}
 }
 
+// CardID tells which card is at the path root; empty where the system does not say.
+func CardID(root string) func() string {
+	return func() string {
+		id, _, err := durable.Identity(root)
+		if err != nil {
+			return ""
+		}
+		return id
+	}
+}
+
 func cardLine(id string, mounted bool) string {
 	if id == "" {
 		id = "-"

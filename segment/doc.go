@@ -6,7 +6,7 @@
 //	LOG/DEVICEID/SESSION/seal.log
 //
 // DEVICEID is 8 upper-case hex digits, SESSION and SPLIT are 8 decimal digits
-// from 1. SESSION is one run of the recorder.
+// from 1. SESSION is one run of the recorder, or 5,000 splits of it.
 //
 // # A state is a set of names
 //
@@ -24,7 +24,7 @@
 //
 //	found at boot                                      done
 //	.part                                              repaired, then .raw or .MF4
-//	.tmp                                               removed
+//	.tmp                                               removed (with .part: by Resolve)
 //	.raw and .MF4                                      .raw removed (by Resolve)
 //	.raw alone                                         compressed, or sealed as it is
 //	.upload, .sent or .keep without .MF4 .raw .part    removed
@@ -35,7 +35,10 @@
 //
 // AtBoot is this table as data; package logger executes it. On FAT a rename is not
 // atomic: names of one split that cannot stand beside each other otherwise may
-// share clusters, and Resolve settles them by content.
+// share clusters, and Resolve settles them by content. Names of one split that hold
+// different segments, by their headers, can come from another box or another
+// version: the furthest keeps the split, the others get the next free ones of the
+// folder.
 //
 // # Seal records
 //

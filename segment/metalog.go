@@ -15,8 +15,12 @@ const metaLog = "meta/meta_log.json"
 
 const maxMetaLog = 4096
 
+// maxWish leaves at least one number behind it.
+const maxWish = LastSession - 1
+
 // ParseMetaLog reads {"session": n}: the number the next SESSION shall have, from
-// 1 to 99,999,999. Other fields are ignored.
+// 1 to 99,999,998: the last number is no wish, because no session could follow.
+// Other fields are ignored.
 func ParseMetaLog(data []byte) (uint32, error) {
 	var m struct {
 		Session *uint32 `json:"session"`
@@ -24,8 +28,8 @@ func ParseMetaLog(data []byte) (uint32, error) {
 	if err := json.Unmarshal(data, &m); err != nil {
 		return 0, fmt.Errorf("%s: %w", metaLog, err)
 	}
-	if m.Session == nil || !inRange(*m.Session) {
-		return 0, fmt.Errorf(`%s: wanted {"session": n}, n from 1 to %d`, metaLog, maxNumber)
+	if m.Session == nil || *m.Session == 0 || *m.Session > maxWish {
+		return 0, fmt.Errorf(`%s: wanted {"session": n}, n from 1 to %d`, metaLog, maxWish)
 	}
 	return *m.Session, nil
 }

@@ -18,6 +18,9 @@ const (
 	maxNumber = 99_999_999
 )
 
+// LastSession is the last number of a SESSION. A card that has it goes on in it.
+const LastSession = uint32(maxNumber)
+
 // Device is a DEVICEID: 8 upper-case hex digits.
 type Device string
 

@@ -14,7 +14,9 @@ import (
 // Resolve settles names of one split that may share content, as a rename cut off
 // on FAT leaves them (AtBoot says when). Of the names with content one stays:
 //
-//   - those that are empty, or that readable refuses, go, if any other is left;
+//   - those that are empty, or that identify refuses, go, if any other is left;
+//   - those that hold another segment than the furthest name, by identify, are
+//     moved to a split of their own, as .part;
 //   - when one begins like another they are the same file, and the longest stays;
 //   - else they are two forms of one segment, and the furthest stays: .MF4 before
 //     .raw before .part before .tmp.
@@ -22,25 +24,55 @@ import (
 // What stays is a copy, because removing a name frees the clusters it shares; only
 // two good forms of different content are known not to share any. A copy of which
 // it is no longer known what it was becomes .part: repairing a finished file
-// changes no byte. Resolve reports the name that stayed. Cut off at any place, the
-// next Resolve goes on.
-func (c Card) Resolve(n Name, readable func(durable.File) bool) (Suffix, error) {
-	claims, err := c.claims(n, readable)
-	if err != nil {
-		return "", fmt.Errorf("resolve segment %s: %w", n, err)
+// changes no byte. Cut off at any place, the next Resolve goes on.
+//
+// identify tells which segment a file holds, whatever its name; ok is false for
+// one that can neither be repaired nor read.
+func (c Card) Resolve(n Name, identify func(durable.File) (id Identity, ok bool)) (Settled, error) {
+	claims, err := c.claims(n, identify)
+	if err == nil {
+		var out Settled
+		if out.Moved, claims, err = c.moveOthers(n, claims, identify); err == nil {
+			err = c.settle(n, claims, &out)
+		}
+		if err == nil {
+			return out, nil
+		}
 	}
+	return Settled{}, fmt.Errorf("resolve segment %s: %w", n, err)
+}
+
+// Settled is what a Resolve made of the names of a split.
+type Settled struct {
+	Stays   Suffix
+	Moved   []Name // splits that hold what did not belong to this one
+	Refused Set    // names with content that could not be read, removed
+}
+
+// Identity tells one segment from another, in all its forms and under all its
+// names: what its header says.
+type Identity struct {
+	Session, Split uint32
+	Start          int64 // ns
+}
+
+func (c Card) settle(n Name, claims []claim, out *Settled) error {
 	stays, shared, err := c.judge(n, claims)
 	if err != nil {
-		return "", fmt.Errorf("resolve segment %s: %w", n, err)
+		return err
 	}
 	var all Set
 	for _, claim := range claims {
 		all |= claim.suffix.bit()
+		if !claim.good && claim.size > 0 && claim.suffix != stays {
+			out.Refused |= claim.suffix.bit()
+		}
 	}
-	if !shared && target(stays) == stays {
-		return stays, c.Drop(n, all&^stays.bit())
+	out.Stays = target(stays)
+	if !shared && out.Stays == stays {
+		return c.Drop(n, all&^stays.bit())
 	}
-	return target(stays), c.replace(n, stays, all)
+	return c.replace(n, stays, all)
 }
 
 // target is the name for what stays.
@@ -55,11 +87,12 @@ func target(s Suffix) Suffix {
 type claim struct {
 	suffix Suffix
 	size   int64
+	id     Identity
 	good   bool
 }
 
 // claims are the names with content, the furthest first.
-func (c Card) claims(n Name, readable func(durable.File) bool) (found []claim, err error) {
+func (c Card) claims(n Name, identify func(durable.File) (Identity, bool)) (found []claim, err error) {
 	for _, suffix := range append([]Suffix{Sealed, Raw, Part, Tmp}, copies()...) {
 		f, err := c.FS.Open(c.Path(n, suffix))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -68,14 +101,84 @@ func (c Card) claims(n Name, readable func(durable.File) bool) (found []claim, e
 		if err != nil {
 			return nil, err
 		}
-		size, err := f.Size()
-		found = append(found, claim{suffix, size, err == nil && size > 0 && readable(f)})
+		claim := claim{suffix: suffix}
+		if claim.size, err = f.Size(); err == nil && claim.size > 0 {
+			claim.id, claim.good = identify(f)
+		}
+		found = append(found, claim)
 		f.Close()
 	}
 	if len(found) == 0 {
 		return nil, fs.ErrNotExist
 	}
 	return found, nil
+}
+
+// moveOthers gives each segment that is not the one of the furthest name a split
+// of its own, and returns the claims that are left.
+func (c Card) moveOthers(n Name, claims []claim, identify func(durable.File) (Identity, bool)) (moved []Name, rest []claim, err error) {
+	first := slices.IndexFunc(claims, func(c claim) bool { return c.good })
+	for _, claim := range claims {
+		if !claim.good || claim.id == claims[first].id {
+			rest = append(rest, claim)
+			continue
+		}
+		to, err := c.move(n, claim, identify)
+		if err != nil {
+			return nil, nil, err
+		}
+		moved = append(moved, to)
+	}
+	return moved, rest, nil
+}
+
+// move makes a copy under a split of its own before the name goes. A copy that is
+// there already, because the power failed before the name was gone, is not made
+// again. The copy is whole when it is .part, and it may share clusters with its
+// .tmp only.
+func (c Card) move(n Name, from claim, identify func(durable.File) (Identity, bool)) (Name, error) {
+	to, done, err := c.placeFor(n, from.id, identify)
+	if err != nil {
+		return to, err
+	}
+	if !done {
+		if err := c.copy(n, from.suffix, to, Tmp); err != nil {
+			return to, err
+		}
+		if err := c.Rename(to, Tmp, Part); err != nil {
+			return to, err
+		}
+	}
+	return to, c.Drop(n, from.suffix.bit())
+}
+
+// placeFor finds the split behind n that has the segment already, or is free.
+func (c Card) placeFor(n Name, id Identity, identify func(durable.File) (Identity, bool)) (to Name, done bool, err error) {
+	entries, err := c.FS.ReadDir(c.Folder(n.Session))
+	if err != nil {
+		return to, false, err
+	}
+	found := c.group(n.Session, entries, func(string) {})
+	for _, other := range found.names {
+		to.Split = max(to.Split, other.Split)
+		if other.Split <= n.Split || found.has[other.Split]&Of(Sealed, Raw, Part) == 0 {
+			continue
+		}
+		claims, err := c.claims(other, identify)
+		if err != nil {
+			return to, false, err
+		}
+		for _, claim := range claims {
+			if claim.good && claim.id == id && claim.suffix != Tmp {
+				return other, true, nil
+			}
+		}
+	}
+	to = Name{n.Session, to.Split + 1}
+	if !inRange(to.Split) {
+		return to, false, fmt.Errorf("no split is free: %w", fs.ErrExist)
+	}
+	return to, false, nil
 }
 
 // judge finds what stays, and whether any other may share clusters with it.
@@ -146,7 +249,7 @@ func (c Card) replace(n Name, stays Suffix, all Set) error {
 		return fmt.Errorf("all names for a copy are taken: %w", fs.ErrExist)
 	}
 	copied := copies()[free]
-	if err := c.copy(n, stays, copied); err != nil {
+	if err := c.copy(n, stays, n, copied); err != nil {
 		return err
 	}
 	if err := c.Drop(n, all); err != nil {
@@ -155,13 +258,13 @@ func (c Card) replace(n Name, stays Suffix, all Set) error {
 	return c.Rename(n, copied, target(stays))
 }
 
-func (c Card) copy(n Name, from, to Suffix) error {
+func (c Card) copy(n Name, from Suffix, m Name, to Suffix) error {
 	source, err := c.FS.Open(c.Path(n, from))
 	if err != nil {
 		return err
 	}
 	defer source.Close()
-	copied, err := c.FS.Create(c.Path(n, to), 0o644)
+	copied, err := c.FS.Create(c.Path(m, to), 0o644)
 	if err != nil {
 		return err
 	}
@@ -171,8 +274,8 @@ func (c Card) copy(n Name, from, to Suffix) error {
 	}
 	if err := errors.Join(err, copied.Close()); err != nil {
 		// A full card must not stay full of half a copy.
-		c.FS.Remove(c.Path(n, to))
+		c.FS.Remove(c.Path(m, to))
 		return err
 	}
-	return c.sync(n.Session)
+	return c.sync(m.Session)
 }

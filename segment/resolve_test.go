@@ -10,11 +10,11 @@ import (
 	"canseal/segment"
 )
 
-// readable takes content that begins as ours do.
-func readable(f durable.File) bool {
+// identify takes content that begins as ours do: MD is one segment, MX another.
+func identify(f durable.File) (segment.Identity, bool) {
 	p := make([]byte, 2)
 	_, err := io.ReadFull(f, p)
-	return err == nil && string(p) == "MD"
+	return segment.Identity{Start: int64(p[1])}, err == nil && (string(p) == "MD" || string(p) == "MX")
 }
 
 func TestResolve(t *testing.T) {
@@ -44,7 +44,8 @@ func TestResolve(t *testing.T) {
 			for suffix, content := range row.found {
 				durable.WriteFile(f, c.Path(name(1, 1), suffix), []byte(content), 0o644)
 			}
-			kept, err := c.Resolve(name(1, 1), readable)
+			settled, err := c.Resolve(name(1, 1), identify)
+			kept := settled.Stays
 			if kept != row.kept || err != nil {
 				t.Errorf("kept %s, %v; wanted %s", segment.Of(kept), err, segment.Of(row.kept))
 			}
@@ -60,8 +61,58 @@ func TestResolve(t *testing.T) {
 }
 
 func TestResolveOfNothing(t *testing.T) {
-	if _, err := card(memfs.New()).Resolve(name(1, 1), readable); err == nil {
+	if _, err := card(memfs.New()).Resolve(name(1, 1), identify); err == nil {
 		t.Error("no error")
+	}
+}
+
+// TestTwoSegmentsUnderOneSplitBothStay: names of different segments come into one
+// folder by an exchanged card; whatever cut follows, both are there once.
+func TestTwoSegmentsUnderOneSplitBothStay(t *testing.T) {
+	mine, other := "MD"+strings.Repeat("mine", 300), "MX"+strings.Repeat("other", 300)
+	for _, suffix := range []segment.Suffix{segment.Part, segment.Raw} {
+		memfs.EachCrashOnFAT(t, func(f *memfs.FS) {
+			f.MkdirAll(card(f).Folder(1), 0o755)
+			durable.WriteFile(f, card(f).Path(name(1, 1), segment.Sealed), []byte(mine), 0o644)
+			durable.WriteFile(f, card(f).Path(name(1, 1), suffix), []byte(other), 0o644)
+			durable.WriteFile(f, card(f).Path(name(1, 2), segment.Sealed), []byte("MD"), 0o644)
+		}, func(f *memfs.FS) error {
+			settled, err := card(f).Resolve(name(1, 1), identify)
+			if err == nil && (settled.Stays != segment.Sealed || len(settled.Moved) != 1 || settled.Moved[0] != name(1, 3)) {
+				t.Errorf("found %+v", settled)
+			}
+			return err
+		}, func(f *memfs.FS) {
+			for range 2 {
+				for split := uint32(1); split < 9; split++ {
+					if err := recover(card(f), name(1, split)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			counts := map[string]int{}
+			l, _ := card(f).Scan()
+			for _, s := range l.Segments {
+				if s.Has != segment.Of(segment.Sealed) {
+					t.Errorf("%s: left %s", s.Name, s.Has)
+				}
+				data, _ := durable.ReadFile(f, card(f).Path(s.Name, segment.Sealed), 1<<20)
+				counts[string(data)]++
+			}
+			if counts[mine] != 1 || counts[other] != 1 || len(l.Segments) != 3 {
+				t.Fatalf("found %d of one, %d of the other, %d segments", counts[mine], counts[other], len(l.Segments))
+			}
+		})
+	}
+}
+
+func TestWhatCannotBeReadIsToldWhenItGoes(t *testing.T) {
+	f := memfs.New()
+	f.MkdirAll(card(f).Folder(1), 0o755)
+	durable.WriteFile(f, card(f).Path(name(1, 1), segment.Sealed), []byte("MD"), 0o644)
+	durable.WriteFile(f, card(f).Path(name(1, 1), segment.Part), []byte("rubbish"), 0o644)
+	if settled, err := card(f).Resolve(name(1, 1), identify); err != nil || settled.Refused != segment.Of(segment.Part) {
+		t.Errorf("found %+v, %v", settled, err)
 	}
 }
 
@@ -119,7 +170,7 @@ func recover(c segment.Card, n segment.Name) error {
 			case segment.Drop:
 				err = c.Drop(n, step.Names)
 			case segment.Resolve:
-				_, err = c.Resolve(n, readable)
+				_, err = c.Resolve(n, identify)
 			case segment.Repair:
 				err = c.Seal(n, segment.Part)
 			case segment.Compress:

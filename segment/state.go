@@ -132,6 +132,7 @@ func bootTable() []bootRow {
 		{every, Of(Tmp, Sealed), none, Resolve},  // these and the next two: a rename
 		{every, Of(Part, Sealed), none, Resolve}, // that FAT did half
 		{every, Of(Part, Raw), none, Resolve},
+		{every, Of(Tmp, Part), none, Resolve},   // the rename of a Resolve's move, done half
 		{every, Of(Raw, Sealed), none, Resolve}, // compressed, the .raw not yet removed; or a rename done half
 		{Of(Tmp), none, none, Drop},
 		{Of(Keep, Upload, Sent), none, content, Drop},

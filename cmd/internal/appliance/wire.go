@@ -68,6 +68,7 @@ func (a *Appliance) loggerOptions() logger.Options {
 		KeepFree: logger.Reserve{Percent: l.KeepFree.Percent, Bytes: int64(l.KeepFree.Bytes)}, KeepUnsent: l.Unsent == "keep", Compress: l.Compress,
 		LeaveOutErrors: !l.ErrorFrames,
 		CheckCard:      a.present,
+		CardID:         logger.CardID(a.o.Root),
 		Links:          a.buses.Links,
 		Sealed:         a.poke,
 		Synced:         a.o.Synced,

@@ -86,3 +86,43 @@ func agree(t *testing.T, b *Batch, want [][]Value) {
 		t.Error("times out of order")
 	}
 }
+
+// FuzzDecoder gives any frames to the transport protocols of a plan that has
+// all of them, and holds the counts to their sum.
+func FuzzDecoder(f *testing.F) {
+	const text = obd + `BO_ 2028 Long: 62 A
+ SG_ S : 400|64@1- (1,0) [0|0] "" A
+BO_ 2583168510 Position: 51 A
+ SG_ S : 63|64@0+ (1,0) [0|0] "" A
+BO_ 2566841342 EC1: 40 A
+ SG_ S : 96|16@1+ (0.125,0) [0|0] "" A
+`
+	f.Add([]byte("\xec\x07\x00\x00\x08\x00\x10\x08abcdef\xec\x07\x00\x00\x03\x00\x21gh"))
+	f.Add([]byte("\x00\xff\xec\x9c\x08\x00\x20\x0a\x00\x02\xff\xe3\xfe\x00\x00\xff\xeb\x9c\x08\x00\x01abcdefg\x00\xff\xeb\x9c\x08\x00\x02abcdefg"))
+	f.Add([]byte("\x03\x05\xf8\x99\x08\x00\x00\x0aabcdef\x03\x05\xf8\x99\x08\x00\x01abcdefg"))
+	f.Fuzz(func(t *testing.T, frames []byte) {
+		plan := planOf(t, text)
+		rows := uint64(0)
+		d := New(Options{Plan: plan, Batch: func(b *Batch) error {
+			rows += uint64(b.Len())
+			for i := range b.Message.Signals {
+				b.Phys(i, nil)
+			}
+			return nil
+		}})
+		for i := int64(0); len(frames) >= 6; i++ {
+			id, n := binary.LittleEndian.Uint32(frames), min(int(frames[4]), len(frames)-6)
+			frame := Frame{Time: i, Bus: 1, ID: id & 0x1fffffff, Hidden: uint64(frames[5]), Data: frames[6 : 6+n]}
+			if id&extendedBit != 0 {
+				frame.Flags = can.Extended
+			}
+			d.Add(&frame)
+			frames = frames[6+n:]
+		}
+		d.Flush()
+		s := d.Stats()
+		if s.Frames != s.Decoded+s.Unknown+s.Parts+s.NoSignal || rows != s.Decoded+s.Messages {
+			t.Errorf("%d rows, %+v", rows, s)
+		}
+	})
+}

@@ -11,10 +11,10 @@ import (
 type Clock uint8
 
 const (
-	Recorded Clock = iota
-	Synchronised
-	Corrected
-	Unknown
+	Recorded     Clock = iota // as a file of others says
+	Synchronised              // the clock was right
+	Corrected                 // the clock was wrong by what is known
+	Unknown                   // nobody knows when it was
 )
 
 // Clocks lists the texts of the codes in order.
@@ -24,27 +24,24 @@ func (c Clock) String() string { return Clocks[c] }
 
 // File is one file that may hold a recording.
 type File struct {
-	Name string // path or key, as people know it
+	Name string // path or key, as people know it; "-" is standard input
 	Size int64  // bytes; less than 0: unknown
-	Open func() (Content, error)
+	Open func() (io.ReadCloser, error)
 }
 
-// Content is an open file. One that is no io.ReaderAt is read once, from its
-// begin.
-type Content = io.ReadCloser
-
-// Options say what of the files is wanted.
+// Options say what of the files is wanted, and how it is read.
 type Options struct {
 	Devices  []string                               // empty: all
-	From, To time.Time                              // frames with From <= t < To; zero: no bound
+	From, To time.Time                              // items with From <= t < To; zero: no bound
 	Password func(device string) (string, error)    // for encrypted containers; nil: they are refused
-	Buses    map[string]uint8                       // interfaces of candump logs; nil: canN is N+1
-	Keep     func(*Segment) (keep bool, why string) // nil: all
-	Window   int                                    // bytes for putting frames in order; 0: 64 MiB
+	Buses    map[string]uint8                       // numbers of the interfaces in candump logs; nil: canN is N+1
+	Keep     func(*Segment) (why string, keep bool) // nil: all
+	Window   int                                    // bytes for putting records in order; 0: 32 MiB
+	Temp     string                                 // folder for what cannot be read at random; empty: the system's
 }
 
 // Item is one record of a session. It is borrowed: valid until the next turn.
-// Time, and the times of Side, are corrected.
+// Time is corrected, and so are the times of Side. The verdict is settled.
 type Item struct {
 	*buslog.Item
 	Clock   Clock
@@ -55,13 +52,20 @@ type Item struct {
 // Segment is one file of a session.
 type Segment struct {
 	File    File
-	Device  string // by its path, else as the file says
+	Device  string // by its path, else as the file says; empty: unknown
 	Session uint32
 	Split   uint32
-	Form    string        // "canseal", "MDF", "candump"; "+heatshrink", "+encrypted" behind it
-	Header  buslog.Header // of MDF files, once it was opened
-	Report  Report        // once it was read
-	Err     error         // why it could not be read at all, or not to its end
+	Form    string        // "canseal", "MDF" or "candump", and " in heatshrink in encrypted" as it may be
+	Header  buslog.Header // of MDF files
+	Report  Report
+	Err     error // why it could not be read, or not to its end
+
+	inTree bool // its path says what it is
+	survey buslog.Survey
+	known  bool    // it was surveyed
+	once   *reader // open until Input.Close
+	boot   string
+	clocks []anchor
 }
 
 // Report is what reading a segment came to.
@@ -69,6 +73,7 @@ type Report struct {
 	buslog.Report
 	Outside uint64    // items outside From and To
 	Clocks  [4]uint64 // frames by Clock
+	Settled uint64    // pending verdicts that were settled
 }
 
 // Skipped is a file that was left out.

@@ -133,6 +133,9 @@ func (f *File) Survey(side func(mdf.Record)) (Survey, error) {
 	return found, nil
 }
 
+// Surveyed spares Items a walk through the file that was done before.
+func (f *File) Surveyed(s Survey) { f.survey = &s }
+
 func (d *dataGroup) aside() bool {
 	return slices.ContainsFunc(d.groups, func(g *group) bool { return g.stage == stageSide })
 }

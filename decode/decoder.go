@@ -154,6 +154,10 @@ func (d *Decoder) carry(p protocol, part *Frame) error {
 	return d.append(d.table(whole.Bus, m), &whole)
 }
 
+// HandOver hands over all rows that are left; messages that are being put
+// together go on.
+func (d *Decoder) HandOver() error { return d.flushRows() }
+
 // Flush hands over all rows that are left and forgets incomplete messages.
 func (d *Decoder) Flush() error {
 	d.transport.close()

@@ -14,17 +14,24 @@ VERSITYGW := v1.8.0
 TOOLS     := $(CURDIR)/.tools/bin
 RACE      := ./internal/run ./internal/clock ./uploader ./logger ./cmd/internal/appliance
 
-peers: $(TOOLS)/versitygw
+peers:
 	@missing=; for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
 	if [ -z "$$missing" ]; then echo "peers: all Debian packages are there"; \
 	elif [ "$$(id -u)" = 0 ]; then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; \
-	else echo "peers: please run: sudo apt-get install --no-install-recommends$$missing"; exit 1; fi
+	else echo "peers: please run as root: apt-get update && apt-get install -y --no-install-recommends$$missing"; exit 1; fi
+	@$(MAKE) --no-print-directory $(TOOLS)/versitygw
 
 $(TOOLS)/versitygw:
 	GOBIN=$(TOOLS) go install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW)
 
-test: check
+test:
+	@PATH="$(TOOLS):$$PATH"; absent() { echo "make test: $$1 is absent (make peers): NOT RUN: $$2"; }; \
+	command -v linux.uml >/dev/null || absent user-mode-linux "everything on a real SocketCAN, power cuts, the whole road in a guest"; \
+	command -v canplayer >/dev/null || absent can-utils "what cangen and canplayer put on a bus"; \
+	command -v versitygw >/dev/null || absent versitygw "uploads to a real S3 server, the conformance table of the embedded one"; \
+	command -v openssl >/dev/null || absent openssl "servers and bundles of OpenSSL"
 	PATH="$(TOOLS):$$PATH" go test -timeout 10m ./...
+	@$(MAKE) --no-print-directory check
 
 check:
 	@test -z "$$(gofmt -l .)" || { echo "gofmt wants:"; gofmt -l .; exit 1; }

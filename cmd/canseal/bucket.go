@@ -26,6 +26,8 @@ import (
 const (
 	demoBucket = "demo"
 	demoRegion = "us-east-1"
+	// demoLife is how long the demo's certificates are good.
+	demoLife = 365 * 24 * time.Hour
 )
 
 // bucket is the embedded store of the demo, and how to reach it.
@@ -64,11 +66,11 @@ func token(n int) string {
 // certify makes a small authority, a certificate of it for this machine's
 // loopback address, and the trust bundle that holds the authority.
 func (b *bucket) certify() (*tls.Config, error) {
-	authority, err := certs.NewAuthority("canseal demo", time.Now(), 24*time.Hour)
+	authority, err := certs.NewAuthority("canseal demo", time.Now(), demoLife)
 	if err != nil {
 		return nil, err
 	}
-	certificate, err := authority.Issue(time.Now(), 24*time.Hour, "127.0.0.1", "localhost")
+	certificate, err := authority.Issue(time.Now(), demoLife, "127.0.0.1", "localhost")
 	if err != nil {
 		return nil, err
 	}

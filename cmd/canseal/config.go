@@ -78,6 +78,9 @@ beside it is looked at too. Exit code 3 when there are problems.`,
 			if len(args) == 1 {
 				file = args[0]
 			}
+			if info, err := os.Stat(file); err == nil && info.IsDir() {
+				file = filepath.Join(file, "config.yaml")
+			}
 			return checkConfig(cmd.OutOrStdout(), file, asJSON)
 		},
 	}
@@ -89,7 +92,7 @@ beside it is looked at too. Exit code 3 when there are problems.`,
 func checkConfig(w io.Writer, file string, asJSON bool) error {
 	result, err := appliance.Check(file)
 	if err != nil {
-		return err
+		return appliance.WithExit(appliance.ExitConfig, err)
 	}
 	if asJSON {
 		if err := printJSON(w, result); err != nil {

@@ -92,7 +92,12 @@ func (d *demo) run(ctx context.Context) error {
 	if err := bucket.prepareCard(d.cardDir(), d.buses); err != nil {
 		return err
 	}
-	sent, err := d.record(ctx, bucket)
+	d.say("canseal demo: %v of simulated buses, recorded, sealed, uploaded, read back\n\n", d.duration)
+	sent, end, err := d.record(ctx, bucket)
+	if ctx.Err() != nil {
+		d.tidy()
+		return errors.New("interrupted")
+	}
 	if err != nil {
 		return err
 	}
@@ -100,17 +105,30 @@ func (d *demo) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.Counted, r.Card = int(end.Log.Lost.Sum()), end.Log.Card.State
 	r.Duration, r.Mode, r.Dir, r.Kept = d.duration, d.mode, d.dir, d.keep
 	if err := r.print(d.out, d.json); err != nil {
 		return err
 	}
-	if !d.keep && r.ok() {
-		return os.RemoveAll(d.dir)
-	}
 	if !r.ok() {
 		return errReported
 	}
+	d.tidy()
 	return nil
+}
+
+// tidy removes a folder that nobody has asked to keep.
+func (d *demo) tidy() {
+	if !d.keep {
+		os.RemoveAll(d.dir)
+	}
+}
+
+// say prints for a person.
+func (d *demo) say(format string, args ...any) {
+	if !d.json {
+		fmt.Fprintf(d.out, format, args...)
+	}
 }
 
 // place makes the demo's folder. A folder that was named is kept; what an
@@ -135,20 +153,20 @@ func (d *demo) place() error {
 func (d *demo) cardDir() string { return filepath.Join(d.dir, "card") }
 
 // record runs the appliance until the simulated buses fall silent, and
-// returns every frame that they carried.
-func (d *demo) record(ctx context.Context, b *bucket) ([]can.Event, error) {
+// returns every frame that they carried, and how the appliance was at the end.
+func (d *demo) record(ctx context.Context, b *bucket) (sent []can.Event, end appliance.Facts, err error) {
 	busy := sim.Mixed(d.seed)
 	busy.Rate, busy.Buses, busy.Start, busy.Duration, busy.Pace = d.rate, d.buses, time.Now().UnixNano(), d.duration, 1
 	source := &witness{drop: d.drop, Source: sim.New(busy)}
 	a, err := appliance.Build(ctx, appliance.Options{Root: d.cardDir(), StateDir: filepath.Join(d.dir, "state"), Source: source})
 	if err != nil {
-		return nil, err
+		return nil, end, err
 	}
 	defer a.Close()
 	stop := d.watch(ctx, a, b)
 	err = a.Run(ctx, context.WithoutCancel(ctx))
 	stop()
-	return source.frames, err
+	return source.frames, a.Facts(), err
 }
 
 // watch rotates the segment twice, so that there are several, and draws

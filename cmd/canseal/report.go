@@ -22,6 +22,8 @@ type report struct {
 	Got      int           `json:"frames_in_the_bucket"`
 	Lost     int           `json:"frames_lost"`
 	Extra    int           `json:"frames_too_many"`
+	Counted  int           `json:"frames_counted_as_lost"`
+	Card     string        `json:"card"`
 	First    string        `json:"first_difference,omitempty"`
 	Kinds    kinds         `json:"kinds"`
 	Segments int           `json:"segments"`
@@ -111,7 +113,6 @@ func (r *report) text() string {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "  %-16s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	fmt.Fprintf(&b, "canseal demo: %v of simulated buses, recorded, sealed, uploaded, read back\n\n", r.Duration)
 	line("frames sent", "%9s   %s classic, %s FD, %d remote, %d error", thousands(r.Sent),
 		thousands(r.Kinds.Classic), thousands(r.Kinds.FD), r.Kinds.Remote, r.Kinds.Error)
 	line("in the bucket", "%9s   in %d segments, %.1f MB", thousands(r.Got), r.Segments, float64(r.Bytes)/1e6)
@@ -119,6 +120,7 @@ func (r *report) text() string {
 		line("lost", "%9s   bus, time, identifier, flags, length and data of every frame are equal", "0")
 	} else {
 		line("lost", "%9s   and %s that were never sent", thousands(r.Lost), thousands(r.Extra))
+		line("of these counted", "%9s   in the log, as gaps; card: %s", thousands(r.Counted), r.Card)
 		line("first", "%s", r.First)
 	}
 	fmt.Fprintln(&b)
@@ -136,7 +138,7 @@ func (r *report) security() string {
 
 func (r *report) where(b *strings.Builder, line func(name, format string, args ...any)) {
 	if !r.Kept && r.ok() {
-		line("files", "were in %s; --keep or --dir keeps them", r.Dir)
+		line("files", "removed; --keep or --dir keeps them")
 		line("next", "canseal demo --keep, then look around; docs/operations.md puts it on a real bus")
 		return
 	}

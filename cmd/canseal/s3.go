@@ -33,6 +33,9 @@ Exit code 1 when the write was refused, with the reason.`,
 			if report.Endpoint == "" {
 				return err
 			}
+			if !report.Stored {
+				report.Proved = "" // nothing
+			}
 			if asJSON {
 				if jsonErr := printJSON(cmd.OutOrStdout(), report); jsonErr != nil {
 					return jsonErr

@@ -15,6 +15,7 @@ import (
 
 	"canseal/cmd/internal/appliance"
 	"canseal/logger"
+	"canseal/segment"
 )
 
 func statusCommand() *cobra.Command {
@@ -103,7 +104,7 @@ func statusText(d *appliance.Facts) string {
 	if d.Log.LostAtLeast {
 		atLeast = "at least "
 	}
-	line("recording", "%s, session %08d split %08d, %s frames, %s%s", d.Log.State, d.Log.Session, d.Log.Split,
+	line("log", "%s, session %08d split %08d, %s frames, %s%s", d.Log.State, d.Log.Session, d.Log.Split,
 		thousands(int(d.Log.Frames)), atLeast, lostText(d.Log.Lost))
 	for _, bus := range d.Buses {
 		line(fmt.Sprintf("bus %d", bus.Number), "%s", busText(bus))
@@ -260,7 +261,11 @@ func rotateCommand() *cobra.Command {
 			}
 			began := time.Now()
 			name, err := client.Rotate(cmd.Context(), final)
-			if err == nil {
+			switch {
+			case err != nil:
+			case name == (segment.Name{}).String():
+				fmt.Fprintln(cmd.OutOrStdout(), "nothing to seal: no segment is open")
+			default:
 				fmt.Fprintf(cmd.OutOrStdout(), "sealed %s in %d ms\n", name, time.Since(began).Milliseconds())
 			}
 			return err

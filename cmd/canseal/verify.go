@@ -120,6 +120,9 @@ func summary(v segment.Verification, count map[segment.Standing]int) string {
 		}
 	}
 	verdict := "whole, in order, unchanged since they were sealed"
+	if count[segment.Consistent]+count[segment.Signed] == 0 {
+		verdict = "nothing here is sealed"
+	}
 	if count[segment.Missing] > 0 {
 		verdict = "what is here is " + verdict
 	}

@@ -184,6 +184,7 @@ func (a *Appliance) Run(ctx, hurry context.Context) error {
 	a.drain(hurry)
 	stopServices()
 	running.Wait()
+	a.logger.Recount()
 	a.facts.write()
 	return err
 }

@@ -109,6 +109,9 @@ func (a *Appliance) collect() Facts {
 	return f
 }
 
+// Facts is device.json as it is now.
+func (a *Appliance) Facts() Facts { return a.collect() }
+
 // StatusJSON is device.json as it is now.
 func (a *Appliance) StatusJSON() []byte {
 	f := a.collect()

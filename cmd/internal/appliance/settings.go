@@ -146,13 +146,21 @@ func (s *settings) adopt(card, state durable.FS, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("move the secret: %w", err)
 	}
-	if err := durable.WriteFile(card, configFile, file, 0o644); err != nil {
+	if err := durable.WriteFile(card, configFile, file, modeOf(card, configFile)); err != nil {
 		log.Warn("the secret stays in config.yaml: the card cannot be written", "error", err)
 		return nil
 	}
 	s.file = file
 	log.Info("the secret was moved from config.yaml to the state folder", "advice", "flash does not forget: change that secret")
 	return nil
+}
+
+// modeOf is the mode that a file has now.
+func modeOf(fsys durable.FS, name string) fs.FileMode {
+	if info, err := fsys.Stat(name); err == nil {
+		return info.Mode().Perm()
+	}
+	return 0o600
 }
 
 // secretKey resolves the S3 secret from the source that the file names.

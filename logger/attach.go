@@ -19,9 +19,14 @@ func (r *recorder) checkCard() error {
 		r.attached = false
 		return err
 	}
-	if id := r.o.CardID(); id != r.cardID {
-		r.attached, r.cardID = false, id
+	id := r.o.CardID()
+	if id == "" {
+		return nil
 	}
+	if r.cardID != "" && id != r.cardID {
+		r.attached = false
+	}
+	r.cardID = id
 	return nil
 }
 

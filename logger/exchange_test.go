@@ -95,7 +95,7 @@ func TestACardExchangedAtRestLosesNothing(t *testing.T) {
 			var sent int
 			synctest.Test(t, func(t *testing.T) {
 				second = usedCard(t, 5)
-				r, place := inSlot(t, newCard(), newCard(), "")
+				r, place := inSlot(t, newCard(), newCard(), "a")
 				r.start().run(2, 10)
 				r.logger.Rotate(context.Background(), true)
 				time.Sleep(2 * time.Second)

@@ -48,8 +48,8 @@ type Options struct {
 	// as they need. nil: it is.
 	CheckCard func() error
 	// CardID tells one card from another (see CardID). When it changes, recovery
-	// and numbering come before the next segment. nil: unknown; then a card that
-	// was away is another one.
+	// and numbering come before the next segment. nil, or empty: unknown; a card
+	// that was away counts as another one in any case.
 	CardID func() string
 	// Links tells the state of the links, for Status. nil: unknown.
 	Links func() []Link

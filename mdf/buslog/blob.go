@@ -1,9 +1,6 @@
 package buslog
 
-import (
-	"encoding/binary"
-	"io"
-)
+import "encoding/binary"
 
 // history is how many bytes of payloads may be asked for again.
 const history = 16 << 10
@@ -79,8 +76,21 @@ func (s *stream) lookup(r *record) bool {
 		s.p.report.bad(s.flow.at, errNoPayload)
 		return false
 	}
-	r.payload = payload
+	s.join(r, payload)
 	return true
 }
 
-var _ io.Reader = (*flow)(nil)
+// join copies record and payload behind each other.
+func (s *stream) join(r *record, payload []byte) {
+	n := len(r.data) + len(payload)
+	if n > len(s.joined) {
+		s.p.retire(s.whole)
+		s.whole = s.p.chunk()
+		s.joined = s.whole
+	}
+	b := s.joined[:n:n]
+	s.joined = s.joined[n:]
+	copy(b[copy(b, r.data):], payload)
+	r.at, r.n = uint16(len(r.data)), uint16(len(payload))
+	r.data = b
+}

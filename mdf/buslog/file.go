@@ -109,20 +109,20 @@ func (f *File) Survey(side func(mdf.Record)) (Survey, error) {
 	found := Survey{}
 	p := f.begin(&report, func(d *dataGroup) bool { return !f.header.Sorted || d.aside() })
 	newest := int64(-timeLimit)
-	for {
-		r, err := p.next()
-		if err == io.EOF {
+	for some := make([]record, ahead); ; p.recycle() {
+		n := p.next(some)
+		if n == 0 {
 			break
 		}
-		if err != nil {
-			return Survey{}, err
-		}
-		p.recycle()
-		found.Back = max(found.Back, newest-r.time)
-		newest = max(newest, r.time)
-		if r.g.stage == stageSide && side != nil {
-			if rec, err := mdf.ReadSide(r.g.name, r.data, f.header.Start); err == nil && rec != nil {
-				side(rec)
+		for i := range some[:n] {
+			r := &some[i]
+			if r.time < newest {
+				found.Back = max(found.Back, newest-r.time)
+			} else {
+				newest = r.time
+			}
+			if r.g.stage == stageSide && side != nil {
+				f.tell(r, side)
 			}
 		}
 	}
@@ -135,6 +135,13 @@ func (f *File) Survey(side func(mdf.Record)) (Survey, error) {
 
 // Surveyed spares Items a walk through the file that was done before.
 func (f *File) Surveyed(s Survey) { f.survey = &s }
+
+// tell hands a side record out.
+func (f *File) tell(r *record, side func(mdf.Record)) {
+	if rec, err := mdf.ReadSide(r.g.name, r.data[:r.g.size], f.header.Start); err == nil && rec != nil {
+		side(rec)
+	}
+}
 
 func (d *dataGroup) aside() bool {
 	return slices.ContainsFunc(d.groups, func(g *group) bool { return g.stage == stageSide })
@@ -180,12 +187,12 @@ func (f *File) item(it *Item, r *record, report *Report) bool {
 	case stageSide:
 		return f.side(it, r, report)
 	case stageRaw:
-		it.Type, it.Side, it.Group, it.Data = Raw, nil, r.g.name, r.data
+		it.Type, it.Side, it.Group, it.Data = Raw, nil, r.g.name, r.data[:r.g.size]
 		report.raw(r.g.name)
 		return true
 	}
-	if !r.g.frame.take(it, r.g.stage, r.data, r.payload) {
-		report.bad(r.g.at, corrupt(r.g.at, "a frame", "a record of %s that cannot be one: % x", r.g.name, r.data))
+	if !r.g.frame.take(it, r.g.stage, r.data, r.payload()) {
+		report.bad(r.g.at, corrupt(r.g.at, "a frame", "a record of %s that cannot be one: % x", r.g.name, r.data[:r.g.size]))
 		return false
 	}
 	it.Type, it.Side, it.Data = Frame, nil, nil
@@ -194,7 +201,7 @@ func (f *File) item(it *Item, r *record, report *Report) bool {
 }
 
 func (f *File) side(it *Item, r *record, report *Report) bool {
-	rec, err := mdf.ReadSide(r.g.name, r.data, f.header.Start)
+	rec, err := mdf.ReadSide(r.g.name, r.data[:r.g.size], f.header.Start)
 	if err != nil {
 		report.bad(r.g.at, err)
 		return false

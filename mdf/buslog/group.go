@@ -32,6 +32,8 @@ type group struct {
 	rid   uint64
 	rank  int    // order among records of equal time
 	size  int    // bytes of a record without its id
+	need  int    // bytes of a record with its id
+	plain bool   // records stand alone, and have a time of their own
 	count uint64 // of records, as the group says; 0: unknown
 	time  clock
 	frame frame
@@ -111,6 +113,8 @@ func (d *dataGroup) add(g *group) {
 	if d.of(g.rid) != nil {
 		return // the first of an id counts
 	}
+	g.need = d.ridLen + g.size
+	g.plain = g.stage != stageVLSD && g.frame.payloads.kind <= inRecord && g.time.form != counted && g.size > 0
 	d.groups = append(d.groups, g)
 	d.byID[g.rid] = g
 	if g.rid < 256 {

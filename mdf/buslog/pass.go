@@ -2,7 +2,6 @@ package buslog
 
 import (
 	"fmt"
-	"io"
 )
 
 // maxStreams bounds the data groups read at once.
@@ -63,7 +62,7 @@ func (f *File) begin(report *Report, want func(*dataGroup) bool) *pass {
 			break
 		}
 		s := p.open(d, i)
-		if s == nil || s.advance() != nil {
+		if s == nil || !s.advance() {
 			continue
 		}
 		p.streams = append(p.streams, s)
@@ -100,15 +99,30 @@ func (p *pass) open(d *dataGroup, order int) *stream {
 	return s
 }
 
-// advance makes the next record the head.
-func (s *stream) advance() (err error) {
-	s.head, err = s.next()
-	return err
+// ahead is how many records of a group are read ahead in a merge.
+const ahead = 64
+
+// advance goes to the next record; false at the end. What is read ahead stands
+// in one chunk, so that no other is needed any more.
+func (s *stream) advance() bool {
+	if s.head++; s.head < len(s.queue) {
+		return true
+	}
+	if s.queue == nil {
+		s.queue = make([]record, 0, ahead)
+	}
+	s.queue, s.head = s.queue[:ahead], 0
+	n := s.quick(s.queue)
+	if n == 0 && s.next(&s.queue[0]) == nil {
+		n = 1
+	}
+	s.queue = s.queue[:n]
+	return n > 0
 }
 
 // before orders streams by their heads.
 func (s *stream) before(t *stream) bool {
-	a, b := &s.head, &t.head
+	a, b := &s.queue[s.head], &t.queue[t.head]
 	if a.time != b.time {
 		return a.time < b.time
 	}
@@ -128,19 +142,33 @@ func (p *pass) settle(i int) {
 	}
 }
 
-// next returns the oldest record of all heads, valid until recycle; io.EOF at
-// the end.
-func (p *pass) next() (record, error) {
-	if len(p.streams) == 0 {
-		return record{}, io.EOF
+// next reads the oldest records of all streams, and returns how many; 0 means
+// the end. They are valid until recycle.
+func (p *pass) next(to []record) (n int) {
+	for n < len(to) && len(p.streams) > 0 {
+		s := p.streams[0]
+		if len(p.streams) == 1 { // what is left needs no merge
+			return n + p.rest(s, to[n:])
+		}
+		to[n] = s.queue[s.head]
+		if n++; s.advance() {
+			p.settle(0)
+		} else {
+			p.streams = p.streams[1:]
+		}
 	}
-	s := p.streams[0]
-	r := s.head
-	switch {
-	case s.advance() != nil:
-		p.streams = p.streams[1:]
-	case len(p.streams) > 1:
-		p.settle(0)
+	return n
+}
+
+// rest reads from the last stream.
+func (p *pass) rest(s *stream, to []record) int {
+	n := copy(to, s.queue[s.head:])
+	if s.head += n; s.head < len(s.queue) {
+		return n
 	}
-	return r, nil
+	n += s.fill(to[n:])
+	if n < len(to) {
+		p.streams = nil
+	}
+	return n
 }

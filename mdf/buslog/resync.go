@@ -52,7 +52,7 @@ func (s *stream) sensible() bool {
 			return i > 0
 		}
 		if g.stage != stageVLSD {
-			rec := s.buf[at+s.d.ridLen:][: size : size+slack]
+			rec := s.buf[at+s.d.ridLen:][:size+slack]
 			t, ok := g.time.of(rec, 0)
 			if !ok || t < last-hour || t > last+dayAndOne {
 				return false

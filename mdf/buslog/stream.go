@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 )
 
 const (
@@ -14,22 +15,22 @@ const (
 
 // record is a record with its time, borrowed from the chunk it stands in.
 type record struct {
-	time    int64 // ns since the start of the file
-	g       *group
-	data    []byte // without id, and slack behind it
-	payload []byte // VLSD
-	own     bool   // data and payload are no part of a chunk
+	time int64 // ns since the start of the file
+	g    *group
+	data []byte // without id, with slack behind it; a VLSD payload stands in it too
+	at   uint16 // of the payload
+	n    uint16 // bytes of the payload
+	own  bool   // data is no part of a chunk
 }
+
+func (r *record) payload() []byte { return r.data[r.at : int(r.at)+int(r.n)] }
 
 // keep makes a record independent of its chunk.
 func (r *record) keep() {
 	if r.own {
 		return
 	}
-	b := make([]byte, len(r.data)+slack, len(r.data)+slack+len(r.payload))
-	copy(b, r.data)
-	r.payload = append(b, r.payload...)[len(b):]
-	r.data, r.own = b[:len(r.data)], true
+	r.data, r.own = slices.Clone(r.data), true
 }
 
 // stream is the records of a data group in the order of the file.
@@ -53,38 +54,78 @@ type stream struct {
 	limit  uint64            // of seen, 0: none
 	vlsd   map[*group]*vlsd  // by group of frames, and of their payloads
 	blob   *blob             // payloads of single in SD
-	ready  []record          // to be handed out first
-	head   record            // the next, in a merge
+	whole  []byte            // memory for records with payloads of the blob
+	joined []byte            // what is left of it
+	queue  []record          // read ahead in a merge, from the present chunk
+	head   int               // of queue
 }
 
-// next returns the next record; io.EOF behind the last.
-func (s *stream) next() (record, error) {
-	for {
-		if len(s.ready) > 0 {
-			r := s.ready[0]
-			s.ready = s.ready[1:]
-			return r, nil
+// fill reads records, and returns how many; 0 means the end.
+func (s *stream) fill(to []record) (n int) {
+	for n < len(to) {
+		if n += s.quick(to[n:]); n == len(to) || s.next(&to[n]) != nil {
+			break
 		}
+		n++
+	}
+	return n
+}
+
+// quick reads records up to the first that is not plain and whole in the
+// chunk, or not as it should be.
+func (s *stream) quick(to []record) (n int) {
+	if s.d.ridLen > 1 {
+		return 0
+	}
+	if s.limit > 0 {
+		to = to[:min(uint64(len(to)), s.limit-s.seen)]
+	}
+	g, pos := s.single, s.pos
+	for n < len(to) && pos < s.n {
+		if s.d.ridLen == 1 {
+			g = s.d.index[s.buf[pos]]
+		}
+		if g == nil || !g.plain || s.n-pos < g.need {
+			break
+		}
+		rec := s.buf[pos+s.d.ridLen : pos+g.need+slack]
+		t, ok := g.time.of(rec, 0)
+		if !ok {
+			break
+		}
+		to[n] = record{time: t, g: g, data: rec}
+		n, pos = n+1, pos+g.need
+		s.last = t
+	}
+	s.pos = pos
+	s.seen += uint64(n)
+	return n
+}
+
+// next reads the next record; io.EOF behind the last.
+func (s *stream) next(r *record) error {
+	for {
 		g, size, err := s.peek()
 		if err != nil {
-			return record{}, err
+			return err
 		}
 		at := s.pos + s.d.ridLen
-		rec := s.buf[at : at+size : at+size+slack]
+		rec := s.buf[at : at+size+slack]
 		s.pos = at + size
+		found := false
 		if g.stage == stageVLSD {
-			s.stored(g, rec)
-			continue
+			found = s.stored(r, g, rec[:size])
+		} else {
+			found = s.record(r, g, rec)
 		}
-		r, ok := s.record(g, rec)
-		if ok {
-			return r, nil
+		if found {
+			return nil
 		}
 	}
 }
 
 // record times a record and finds its payload; false if it is none, or waits.
-func (s *stream) record(g *group, rec []byte) (record, bool) {
+func (s *stream) record(r *record, g *group, rec []byte) bool {
 	index := s.seen
 	s.seen++
 	if g.time.form == counted && s.single == nil {
@@ -94,17 +135,17 @@ func (s *stream) record(g *group, rec []byte) (record, bool) {
 	t, ok := g.time.of(rec, index)
 	if !ok {
 		s.p.report.bad(s.flow.at, corrupt(g.at, "a time in ns", "record %d of %s", index, g.name))
-		return record{}, false
+		return false
 	}
 	s.last = t
-	r := record{time: t, g: g, data: rec}
+	*r = record{time: t, g: g, data: rec}
 	switch g.frame.payloads.kind {
 	case inGroup:
-		return r, s.await(&r)
+		return s.await(r)
 	case inBlock:
-		return r, s.lookup(&r)
+		return s.lookup(r)
 	}
-	return r, true
+	return true
 }
 
 // peek returns the group and size of the record at pos, which is whole in buf.

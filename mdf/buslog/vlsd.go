@@ -1,6 +1,9 @@
 package buslog
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 var (
 	errUndeclared = errors.New("a record id that is not declared")
@@ -23,7 +26,8 @@ type vlsd struct {
 
 type waiting struct {
 	record
-	pos uint64
+	pos  uint64
+	from int // where data begins in the chunk, unless it is its own
 }
 
 type early struct {
@@ -45,7 +49,7 @@ func (s *stream) await(r *record) bool {
 	pos := g.frame.payloads.offset.of(r.data)
 	for i := range v.early {
 		if v.early[i].pos == pos {
-			r.payload = v.early[i].data
+			r.join(v.early[i].data)
 			v.early = append(v.early[:i], v.early[i+1:]...)
 			return true
 		}
@@ -54,15 +58,23 @@ func (s *stream) await(r *record) bool {
 		v.waiting = v.waiting[1:]
 		s.p.report.bad(g.at, errNoPayload)
 	}
-	v.waiting = append(v.waiting, waiting{*r, pos})
+	v.waiting = append(v.waiting, waiting{*r, pos, s.pos - g.size})
 	return false
 }
 
-// stored takes a payload and readies the frame that waits for it.
-func (s *stream) stored(g *group, rec []byte) {
+// join makes a record of its own that has a payload.
+func (r *record) join(payload []byte) {
+	b := make([]byte, len(r.data)+len(payload))
+	copy(b[copy(b, r.data):], payload)
+	r.at, r.n = uint16(len(r.data)), uint16(len(payload))
+	r.data, r.own = b, true
+}
+
+// stored takes a payload; true if it makes the frame that waits for it whole.
+func (s *stream) stored(r *record, g *group, rec []byte) bool {
 	v, data := s.vlsd[g], rec[4:]
 	if v == nil {
-		return
+		return false
 	}
 	pos := v.pos
 	if s.lost && len(v.waiting) > 0 { // positions are not known: it belongs to the frame before it
@@ -74,16 +86,22 @@ func (s *stream) stored(g *group, rec []byte) {
 		if v.waiting[i].pos != pos {
 			continue
 		}
-		r := v.waiting[i].record
-		r.payload = data
-		s.ready = append(s.ready[:0], r)
+		from := v.waiting[i].from
+		*r = v.waiting[i].record
 		v.waiting = append(v.waiting[:i], v.waiting[i+1:]...)
-		return
+		if end := s.pos + slack; !r.own && end-from < maxRecord { // as a rule they stand one behind the other
+			r.data = s.buf[from:end]
+			r.at, r.n = uint16(s.pos-len(data)-from), uint16(len(data))
+		} else {
+			r.join(data)
+		}
+		return true
 	}
 	if len(v.early) == maxEarly {
 		v.early = v.early[1:]
 	}
-	v.early = append(v.early, early{pos, append([]byte(nil), data...)})
+	v.early = append(v.early, early{pos, slices.Clone(data)})
+	return false
 }
 
 // keep makes the frames that wait independent of their chunk.

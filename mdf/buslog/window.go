@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	recordCost   = 96   // bytes of a record in the window beside its own
+	recordCost   = 64   // bytes of a record in the window beside its own
 	leastBatch   = 2048 // records
 	defaultRoom  = 32 << 20
 	shiftsPerRow = 16 // of an insertion sort, before another one is better
@@ -39,9 +39,7 @@ func (w *window) next() (*record, error) {
 		if w.over && len(w.held) == w.out {
 			return nil, io.EOF
 		}
-		if err := w.load(); err != nil {
-			return nil, err
-		}
+		w.load()
 	}
 	r := &w.held[w.out]
 	w.out++
@@ -55,41 +53,42 @@ func (w *window) next() (*record, error) {
 
 // load takes the next batch, at least as many as are kept, sorts, and decides
 // what is in its place.
-func (w *window) load() error {
+func (w *window) load() {
 	kept := copy(w.held, w.held[w.ready:])
 	w.held, w.out, w.ready = w.held[:kept], 0, 0
 	for i := range w.held {
 		w.held[i].keep()
 	}
 	w.p.recycle()
-	bytes := 0
-	for goal := kept + max(leastBatch, kept); len(w.held) < goal && bytes < w.room && !w.over; {
-		r, err := w.p.next()
-		if err == io.EOF {
-			w.over = true
-			break
-		}
-		if err != nil {
-			return err
-		}
-		w.newest = max(w.newest, r.time)
-		bytes += recordCost + len(r.data) + len(r.payload)
-		w.held = append(w.held, r)
-	}
+	w.take(kept + max(leastBatch, kept))
 	sortRecords(w.held)
 	w.ready = len(w.held)
 	if !w.over {
 		w.ready, _ = slices.BinarySearchFunc(w.held, w.newest-w.span, func(r record, t int64) int { return cmp.Compare(r.time, t) })
 		w.spill()
 	}
-	return nil
+}
+
+// take reads records until so many are held, or enough bytes of new ones.
+func (w *window) take(goal int) {
+	w.held = slices.Grow(w.held, goal-len(w.held))
+	for bytes := 0; len(w.held) < goal && bytes < w.room && !w.over; {
+		from := len(w.held)
+		n := w.p.next(w.held[from:min(goal, from+256)])
+		w.held = w.held[:from+n]
+		for i := from; i < len(w.held); i++ {
+			w.newest = max(w.newest, w.held[i].time)
+			bytes += recordCost + len(w.held[i].data)
+		}
+		w.over = n == 0
+	}
 }
 
 // spill hands out more where too much would be kept.
 func (w *window) spill() {
 	left := 0
 	for i := len(w.held) - 1; i >= w.ready; i-- {
-		if left += recordCost + len(w.held[i].data) + len(w.held[i].payload); left > w.room {
+		if left += recordCost + len(w.held[i].data); left > w.room {
 			w.ready = i + 1
 			return
 		}

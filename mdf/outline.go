@@ -49,6 +49,7 @@ func parse(r io.ReaderAt, size int64) (*outline, error) {
 type parser struct {
 	r    io.ReaderAt
 	size int64
+	live bool // not finished: the length of DT may be torn, and says nothing
 }
 
 // block is a block as read: data without header and links.
@@ -92,6 +93,7 @@ func (p *parser) identification(o *outline) error {
 		}
 	}
 	o.finished = string(b) == string(done)
+	p.live = !o.finished
 	return nil
 }
 
@@ -284,7 +286,7 @@ func (p *parser) header(at int64, id string, most uint64) (block, error) {
 		return block{}, corrupt(at+16, fmt.Sprintf("at most %d links", most), "%d", links)
 	}
 	length := int64(binary.LittleEndian.Uint64(b[8:]))
-	if length < 24+8*int64(links) {
+	if length < 24+8*int64(links) && !(id == "DT" && p.live) {
 		return block{}, corrupt(at+8, fmt.Sprintf("a length of %d or more", 24+8*links), "%d", length)
 	}
 	return block{at: at, length: length, count: int(links)}, nil

@@ -272,7 +272,14 @@ func crashedRepair(t *testing.T, r *rand.Rand, data, want []byte) {
 // TestTornPatches repairs files whose last patches arrived up to some byte, or
 // from some byte on.
 func TestTornPatches(t *testing.T) {
-	data, marks, _ := small(t, random(t))
+	for range 20 {
+		tornPatches(t, random(t))
+	}
+}
+
+func tornPatches(t *testing.T, r *rand.Rand) {
+	t.Helper()
+	data, marks, _ := small(t, r)
 	f := newCard(data)
 	if _, err := Repair(f); err != nil {
 		t.Fatal(err)

@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"decode/isotp":           {"can", "decode/internal/*"},
 	"decode/input":           {"can", "mdf", "mdf/*"},
 	"decode/internal/*":      {},
+	"decode/internal/mix":    {"can"},
 	"internal/*":             {"internal/*"},
 	"internal/*/*":           {"internal/*", "internal/*/*"},
 	"cmd/internal/appliance": {"can", "can/*", "mdf", "segment", "logger", "uploader", "uploader/s3", "certs", "config", "internal/*"},

@@ -79,6 +79,12 @@ func (c *counts) lose(bus uint8, reason can.Reason, n uint64, atLeast bool) {
 	c.atLeast = c.atLeast || atLeast
 }
 
+// known takes back what had been counted before, by this run or an earlier one.
+func (c *counts) known(bus uint8, reason can.Reason, n uint64) {
+	c.bus[bus].lost[reason] -= n
+	c.lost[reason] -= n
+}
+
 // notes are changes of state on their way into a segment: they stay here until
 // they are durable. The newest are worth most.
 type notes struct {

@@ -41,7 +41,8 @@
 //	4 own queue     capture, when the queue is full            yes
 //	5 cut           repair                                     unknown, at least one
 //	6 deletion      keeper: frames of the seal line, and       yes
-//	                those that its own gaps counted
+//	                those that its own gaps counted (these
+//	                not again in the status)
 //	7 reconfigured  Continue: from the last frame to now       unknown
 //	8 write         recorder: not synced when an error ended   yes
 //	                the segment, or no segment was open

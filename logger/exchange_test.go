@@ -44,6 +44,7 @@ func (s *bay) put(f durable.FS, id string, away time.Duration) {
 	s.empty = away > 0
 	s.mu.Unlock()
 	time.Sleep(away)
+	synctest.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.FS, s.id, s.empty = f, id, false

@@ -32,6 +32,7 @@ type keeper struct {
 	mu      sync.Mutex
 	jobs    []*job
 	deleted losses // forced deletions, for the recorder to write down
+	moved   uint64 // of these, what gaps of the deleted segments had counted
 	shared  keeperView
 }
 
@@ -220,10 +221,13 @@ func (k *keeper) view() keeperView {
 	return k.shared
 }
 
-// takeDeleted moves the forced deletions to the recorder.
-func (k *keeper) takeDeleted(into *losses) {
+// takeDeleted moves the forced deletions to the recorder; moved of them have been
+// counted when they were lost.
+func (k *keeper) takeDeleted(into *losses) (moved uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	into.Merge(&k.deleted)
 	k.deleted.Clear()
+	moved, k.moved = k.moved, 0
+	return moved
 }

@@ -204,9 +204,10 @@ func (r *recorder) collect() {
 		r.state(&states[i])
 	}
 	found.date(r.offsetOf)
-	r.keep.takeDeleted(found)
+	moved := r.keep.takeDeleted(found)
 	if found.any {
 		found.each(r.lose)
+		r.counts.known(0, can.LostDeleted, moved)
 		found.Clear()
 	}
 }

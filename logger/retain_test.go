@@ -92,7 +92,7 @@ func TestAFullCardLosesTheOldestAndCountsThem(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, newCard())
 		smallCard(r)
-		r.start().run(120, 50)
+		r.start().run(400, 50) // gaps of deletions are themselves deleted
 		s := r.logger.Status().Log
 		r.stop()
 		c := chained(t, r.card)
@@ -291,5 +291,26 @@ func TestADeletionThatFailsHalfwayIsCounted(t *testing.T) {
 				t.Errorf("%s: %d operations failed, lost %+v", kind, failed, s.Lost)
 			}
 		})
+	}
+}
+
+func TestAGapOfUnknownSizeIsNotForgottenWithItsSegment(t *testing.T) {
+	at := time.Unix(1.8e9, 0)
+	for _, row := range []struct {
+		name string
+		line segment.SealLine
+		want loss
+		any  bool
+	}{
+		{"empty", segment.SealLine{}, loss{}, false},
+		{"one of unknown size alone", segment.SealLine{Gaps: 1}, loss{Count: 0, AtLeast: true}, true},
+		{"one of unknown size", segment.SealLine{Frames: 5, Gaps: 2, Lost: 1}, loss{Count: 6, AtLeast: true}, true},
+		{"exact", segment.SealLine{Frames: 5, Gaps: 2, Lost: 7}, loss{Count: 12}, true},
+	} {
+		row.line.Start, row.line.First, row.line.Last = at, at, at
+		got, any := missing(row.line, true)
+		if got.Count != row.want.Count || got.AtLeast != row.want.AtLeast || any != row.any {
+			t.Errorf("%s: found %+v, %v", row.name, got, any)
+		}
 	}
 }

@@ -130,6 +130,7 @@ func (k *keeper) report(d deletion, line segment.SealLine, known bool) {
 		if l, any := missing(line, known); any {
 			k.mu.Lock()
 			k.deleted.Add(0, can.LostDeleted, l)
+			k.moved += line.Lost
 			k.mu.Unlock()
 		}
 	}
@@ -152,10 +153,11 @@ func missing(line segment.SealLine, known bool) (loss, bool) {
 	if !known {
 		return loss{Times: 1}, true
 	}
-	if line.Frames+line.Lost == 0 {
+	if line.Frames+line.Lost+line.Gaps == 0 {
 		return loss{}, false
 	}
 	l := loss{From: line.Start.UnixNano(), To: line.Start.UnixNano(), Count: line.Frames + line.Lost, Times: 1}
+	l.AtLeast = line.Lost < line.Gaps // some of them are of unknown size
 	if line.Frames > 0 {
 		l.From, l.To = line.First.UnixNano(), line.Last.UnixNano()
 	}

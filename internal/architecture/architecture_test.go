@@ -32,6 +32,9 @@ var mayImport = map[string][]string{
 	"decode/j1939":           {"can", "decode/internal/*"},
 	"decode/isotp":           {"can", "decode/internal/*"},
 	"decode/input":           {"can", "mdf", "mdf/*"},
+	"decode/table":           {"can", "mdf", "decode", "decode/dbc"},
+	"decode/text":            {"can", "decode/table"},
+	"decode/folder":          {},
 	"decode/internal/*":      {},
 	"decode/internal/mix":    {"can"},
 	"internal/*":             {"internal/*"},
@@ -47,14 +50,15 @@ var owners = map[string][]string{
 	"github.com/brutella/can":       {"can/socketcan"},
 	"github.com/klauspost/compress": {"mdf", "mdf/buslog"},
 	"gopkg.in/yaml.v3":              {"config"},
-	"github.com/spf13/cobra":        {"cmd/canseal", "cmd/canseald"},
+	"github.com/spf13/cobra":        {"cmd/canseal", "cmd/canseald", "cmd/candecode"},
 	"golang.org/x/sys":              {"can/socketcan", "internal/durable", "internal/clock", "internal/vmtest", "internal/vmtest/vminit", "internal/vmtest/slcan"},
 }
 
 // neverLinked are the packages that a program must not hold, however deep.
 var neverLinked = map[string][]string{
-	"cmd/canseald": {"canseal/internal/s3test", "canseal/can/sim", "github.com/apache/arrow"},
-	"cmd/canseal":  {"github.com/apache/arrow"},
+	"cmd/canseald":  {"canseal/internal/s3test", "canseal/can/sim", "github.com/apache/arrow"},
+	"cmd/canseal":   {"github.com/apache/arrow"},
+	"cmd/candecode": {"github.com/minio/minio-go"},
 }
 
 const module = "canseal"

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"canseal/decode"
+	"canseal/decode/dbc"
+	"canseal/decode/input"
+)
+
+// flags are the words of the command line.
+type flags struct {
+	dbc, signals, messages, devices, isotp []string
+	format, output, layout                 string
+	from, to, prefer, passwordFile         string
+	raw, json, quiet, noTransport          bool
+
+	later laterFlags
+}
+
+func (f *flags) register(cmd *cobra.Command) {
+	set := cmd.Flags()
+	set.SortFlags = false
+	set.StringArrayVar(&f.dbc, "dbc", nil, "DBC `[canN=]FILE`, for one bus or all; may be repeated, the first that fits wins")
+	set.StringVar(&f.format, "format", "", "candump, asc, csv or raw-csv (default csv with --dbc, else candump)")
+	set.StringVarP(&f.output, "output", "o", "", "folder of the tables; file of other formats (default standard output)")
+	set.StringVar(&f.layout, "layout", "hive", "hive: device=D/message=M/date=Y-M-D/SESSION_SPLIT; canedge: D/CAN1_M/Y/M/D/SESSION_SPLIT")
+	set.StringSliceVar(&f.messages, "messages", nil, "only messages with these `names` (patterns with * ? [a-z])")
+	set.StringSliceVar(&f.signals, "signals", nil, "only signals with these `names`, SIGNAL or MESSAGE.SIGNAL (patterns)")
+	set.BoolVar(&f.raw, "raw", false, "raw values of signals instead of physical ones")
+	set.StringVar(&f.prefer, "prefer", "exact", "which message decodes a frame: exact identifier first, or j1939 parameter group first")
+	set.StringSliceVar(&f.isotp, "isotp", nil, "hexadecimal `identifiers` with ISO-TP beside those that the DBC files show; 8 digits: extended")
+	set.BoolVar(&f.noTransport, "no-transport", false, "put no messages together (ISO-TP, J1939, NMEA 2000)")
+	set.StringSliceVar(&f.devices, "device", nil, "only these `devices`")
+	set.StringVar(&f.from, "from", "", "only what is not older than this `time` (RFC 3339, or 2006-01-02)")
+	set.StringVar(&f.to, "to", "", "only what is older than this `time`")
+	set.StringVar(&f.passwordFile, "password-file", "", "`file` with the password of encrypted files (default: the variable CANDECODE_PASSWORD)")
+	set.BoolVar(&f.json, "json", false, "print the summary as JSON")
+	set.BoolVarP(&f.quiet, "quiet", "q", false, "print no summary")
+	f.later.register(cmd)
+}
+
+// laterFlags are known words for what this version does not do.
+type laterFlags struct {
+	verify, authentic, enums      bool
+	plot, per, dbcMap, timestamps string
+}
+
+func (l *laterFlags) register(cmd *cobra.Command) {
+	set := cmd.Flags()
+	set.BoolVar(&l.verify, "verify", false, "")
+	set.BoolVar(&l.authentic, "authentic-only", false, "")
+	set.BoolVar(&l.enums, "enum-text", false, "")
+	set.StringVar(&l.plot, "plot", "", "")
+	set.StringVar(&l.per, "per", "", "")
+	set.StringVar(&l.dbcMap, "dbc-map", "", "")
+	set.StringVar(&l.timestamps, "timestamps", "", "")
+	for _, name := range later {
+		set.Lookup(name).Hidden = true
+	}
+}
+
+var later = []string{"verify", "authentic-only", "enum-text", "plot", "per", "dbc-map", "timestamps"}
+
+// refuse names what was asked for and is not there.
+func refuse(cmd *cobra.Command, inputs []string) error {
+	for _, name := range later {
+		if cmd.Flags().Changed(name) {
+			return usage("--%s: not in this version", name)
+		}
+	}
+	for _, name := range inputs {
+		if strings.HasPrefix(name, "s3://") {
+			return usage("%s: buckets are not in this version", name)
+		}
+	}
+	return nil
+}
+
+// settings are what the flags mean.
+type settings struct {
+	*flags
+	rules    []decode.Rule
+	isotpIDs []uint32
+	input    input.Options
+	warnings []string
+}
+
+func (f *flags) settings(cmd *cobra.Command, inputs []string) (*settings, error) {
+	s := &settings{flags: f}
+	if err := refuse(cmd, inputs); err != nil {
+		return nil, err
+	}
+	for _, step := range []func() error{s.chooseFormat, s.readPatterns, s.readTimes, s.readISOTP, s.readPassword, s.readDBC} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func (s *settings) chooseFormat() error {
+	if s.format == "" {
+		s.format = "candump"
+		if len(s.dbc) > 0 {
+			s.format = "csv"
+		}
+	}
+	switch {
+	case s.format == "arrow", s.format == "parquet":
+		return usage("--format %s: not in this version", s.format)
+	case !slices.Contains([]string{"candump", "asc", "csv", "raw-csv"}, s.format):
+		return usage("--format %s: wanted candump, asc, csv or raw-csv", s.format)
+	case s.tables() && len(s.dbc) == 0:
+		return usage("--format %s: wanted --dbc FILE (raw-csv and candump need none)", s.format)
+	case s.tables() && s.output == "":
+		return usage("--format %s: wanted -o FOLDER", s.format)
+	case s.layout != "hive" && s.layout != "canedge":
+		return usage("--layout %s: wanted hive or canedge", s.layout)
+	case s.prefer != "exact" && s.prefer != "j1939":
+		return usage("--prefer %s: wanted exact or j1939", s.prefer)
+	}
+	return nil
+}
+
+// tables reports whether the output is tables of signals.
+func (s *settings) tables() bool { return s.format == "csv" || s.format == "parquet" }
+
+func (s *settings) order() decode.Order {
+	if s.prefer == "j1939" {
+		return decode.GroupFirst
+	}
+	return decode.ExactFirst
+}
+
+func (s *settings) readPatterns() error {
+	for _, p := range slices.Concat(s.messages, s.signals) {
+		if _, err := path.Match(p, ""); err != nil {
+			return usage("%q is no pattern", p)
+		}
+	}
+	return nil
+}
+
+func (s *settings) readTimes() (err error) {
+	s.input.Devices = s.devices
+	if s.input.From, err = parseTime("--from", s.from); err == nil {
+		s.input.To, err = parseTime("--to", s.to)
+	}
+	return err
+}
+
+func parseTime(flag, text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", time.DateTime, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, usage("%s %s: wanted a time like 2026-11-20T08:00:00Z, or a day; without a zone it is UTC", flag, text)
+}
+
+func (s *settings) readISOTP() error {
+	for _, text := range s.isotp {
+		id, err := strconv.ParseUint(text, 16, 29)
+		if err != nil || len(text) < 8 && id > 0x7ff {
+			return usage("--isotp %s: wanted an identifier: 3 hexadecimal digits, or 8 of an extended one", text)
+		}
+		if len(text) == 8 {
+			id |= 1 << 31
+		}
+		s.isotpIDs = append(s.isotpIDs, uint32(id))
+	}
+	return nil
+}
+
+// limits of the files that are read whole.
+const (
+	longestPassword = 4096
+	longestDBC      = 64 << 20
+)
+
+func (s *settings) readPassword() error {
+	password := os.Getenv("CANDECODE_PASSWORD")
+	if s.passwordFile != "" {
+		text, err := readFile(s.passwordFile, longestPassword)
+		if err != nil {
+			return err
+		}
+		password = strings.TrimRight(string(text), "\r\n")
+	}
+	if password != "" {
+		s.input.Password = func(string) (string, error) { return password, nil }
+	}
+	return nil
+}
+
+func readFile(name string, limit int64) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > limit {
+		return nil, fmt.Errorf("read %s: %d bytes, wanted at most %d", name, info.Size(), limit)
+	}
+	return os.ReadFile(name)
+}
+
+func (s *settings) readDBC() error {
+	for _, arg := range s.dbc {
+		bus, name := uint8(0), arg
+		if iface, file, found := strings.Cut(arg, "="); found {
+			number, err := strconv.ParseUint(strings.TrimPrefix(iface, "can"), 10, 8)
+			if err != nil || number > 254 || !strings.HasPrefix(iface, "can") {
+				return usage("--dbc %s: wanted canN=FILE, where can0 is bus 1", arg)
+			}
+			bus, name = uint8(number)+1, file
+		}
+		text, err := readFile(name, longestDBC)
+		if err != nil {
+			return err
+		}
+		file, warnings := dbc.Parse(filepath.Base(name), text)
+		for _, w := range warnings {
+			s.warnings = append(s.warnings, name+": "+w.String())
+		}
+		if len(file.Messages) == 0 {
+			s.warnings = append(s.warnings, name+": no messages")
+		}
+		s.rules = append(s.rules, decode.Rule{Bus: bus, File: file})
+	}
+	return nil
+}

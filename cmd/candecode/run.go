@@ -1,0 +1,94 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"canseal/decode/input"
+	"canseal/mdf/buslog"
+)
+
+// sink takes what sessions hold.
+type sink interface {
+	begin(*input.Session) error
+	item(*input.Item) error
+	end() error             // of the session
+	close(done error) error // of all; done: why it ends early
+}
+
+// decodeAll is the program.
+func decodeAll(cmd *cobra.Command, f *flags, args []string) error {
+	s, err := f.settings(cmd, args)
+	if err != nil {
+		return err
+	}
+	files, err := input.Find(args, cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return errors.New("no recording found")
+	}
+	in := input.New(files, s.input)
+	defer in.Close()
+	sum := newSummary(s)
+	out, err := newSink(s, cmd, sum)
+	if err != nil {
+		return err
+	}
+	err = passAll(cmd.Context(), in, out, sum)
+	if err = errors.Join(err, out.close(err)); err != nil {
+		return err
+	}
+	sum.finish(in)
+	if !s.quiet {
+		if err := sum.print(cmd.ErrOrStderr()); err != nil {
+			return err
+		}
+	}
+	return sum.verdict()
+}
+
+func newSink(s *settings, cmd *cobra.Command, sum *summary) (sink, error) {
+	if s.tables() {
+		return newTables(s, sum)
+	}
+	return newLog(s, cmd.OutOrStdout(), sum)
+}
+
+// oftenEnough is how many items pass between two looks at the context.
+const oftenEnough = 1 << 12
+
+// passAll hands all sessions to the sink.
+func passAll(ctx context.Context, in *input.Input, out sink, sum *summary) error {
+	n := 0
+	for _, session := range in.Sessions {
+		if err := out.begin(session); err != nil {
+			return err
+		}
+		for it := range session.Items() {
+			if n++; n%oftenEnough == 0 && ctx.Err() != nil {
+				return fmt.Errorf("interrupted: %w", ctx.Err())
+			}
+			sum.count(it)
+			if err := out.item(it); err != nil {
+				return err
+			}
+		}
+		if err := out.end(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hidden marks ciphertext; which bytes of a frame are is not known.
+func hidden(it *input.Item) uint64 {
+	if it.Type == buslog.Frame && it.Encrypted {
+		return ^uint64(0)
+	}
+	return 0
+}

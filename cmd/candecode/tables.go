@@ -1,0 +1,362 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+
+	"canseal/decode"
+	"canseal/decode/dbc"
+	"canseal/decode/folder"
+	"canseal/decode/input"
+	"canseal/decode/table"
+	"canseal/decode/text"
+	"canseal/mdf"
+	"canseal/mdf/buslog"
+)
+
+// tables is the sink of tables: a file for each message and day of a session.
+type tables struct {
+	*settings
+	sum    *summary
+	folder *folder.Folder
+	plans  map[string]*plans // by device
+
+	session  *input.Session
+	plans1   *plans
+	decoder  *decode.Decoder
+	clock    input.Clock // of all rows that are held
+	day      int64       // since 1970, of the latest item
+	starts   []start     // of the segments
+	messages map[messageKey]*table.Message
+	side     []*sideTable
+	files    map[fileKey]*outFile
+}
+
+// plans are the messages of one device.
+type plans struct {
+	wanted *decode.Plan
+	all    *decode.Plan // nil: all are wanted
+}
+
+// start is the first time of a segment.
+type start struct {
+	time    int64
+	segment *input.Segment
+}
+
+type messageKey struct {
+	message *decode.Message
+	bus     uint8
+}
+
+// sideTable is a side table; only a few kinds of items are its rows.
+type sideTable struct {
+	*table.Side
+}
+
+// fileKey is one file: the schema stands for the table.
+type fileKey struct {
+	table *table.Schema
+	day   int64
+}
+
+type outFile struct {
+	file *folder.File
+	table.Writer
+}
+
+// rowsHeld is how many rows of a message are decoded at a time: those of a row
+// group in Parquet.
+var rowsHeld = map[string]int{"csv": 4096, "parquet": 65536}
+
+func newTables(s *settings, sum *summary) (*tables, error) {
+	out, err := folder.Open(s.output)
+	if err != nil {
+		return nil, err
+	}
+	return &tables{settings: s, sum: sum, folder: out, plans: map[string]*plans{}}, nil
+}
+
+func (t *tables) begin(session *input.Session) (err error) {
+	t.session, t.starts, t.day = session, nil, 0
+	t.messages, t.files = map[messageKey]*table.Message{}, map[fileKey]*outFile{}
+	t.side = []*sideTable{{table.NewUnknown()}, {table.NewGaps()}, {table.NewVerdicts()}}
+	if t.plans1, err = t.plansOf(session.Device); err != nil {
+		return err
+	}
+	t.decoder = decode.New(decode.Options{
+		Plan: t.plans1.wanted, Rows: rowsHeld[t.format], Batch: t.batch,
+		Transport: decode.TransportOptions{Off: t.noTransport, ISOTP: t.isotpIDs},
+	})
+	return nil
+}
+
+func (t *tables) plansOf(device string) (p *plans, err error) {
+	if p = t.plans[device]; p != nil {
+		return p, nil
+	}
+	p = &plans{}
+	o := decode.PlanOptions{Order: t.order()}
+	if len(t.flags.messages) > 0 {
+		if p.all, err = decode.NewPlan(device, t.rules, o); err != nil {
+			return nil, err
+		}
+		o.Keep = t.keep
+	}
+	p.wanted, err = decode.NewPlan(device, t.rules, o)
+	t.plans[device] = p
+	return p, err
+}
+
+func (t *tables) keep(m *dbc.Message) bool {
+	for _, p := range t.flags.messages {
+		if ok, _ := path.Match(p, m.Name); ok {
+			return true
+		}
+	}
+	return false
+}
+
+const nanosPerDay = 24 * 3600 * 1e9
+
+func dayOf(ns int64) int64 {
+	day := ns / nanosPerDay
+	if ns%nanosPerDay < 0 {
+		day--
+	}
+	return day
+}
+
+// item decodes a frame, or notes a record about frames.
+func (t *tables) item(it *input.Item) error {
+	if len(t.starts) == 0 || t.starts[len(t.starts)-1].segment != it.Segment {
+		t.starts = append(t.starts, start{it.Time, it.Segment})
+	}
+	if err := t.advance(it); err != nil {
+		return err
+	}
+	switch it.Type {
+	case buslog.Frame:
+		return t.frame(it)
+	case buslog.Side:
+		return t.sideRecord(it)
+	}
+	return nil
+}
+
+// advance hands over all rows where the clock of the items changes, or the day.
+func (t *tables) advance(it *input.Item) error {
+	if day := dayOf(it.Time); it.Clock != t.clock || day != t.day {
+		if err := t.handOver(); err != nil {
+			return err
+		}
+		t.clock, t.day = it.Clock, day
+		return t.closeFiles(day - 1)
+	}
+	return nil
+}
+
+func (t *tables) handOver() error {
+	if err := t.decoder.HandOver(); err != nil {
+		return err
+	}
+	for _, s := range t.side {
+		if err := t.writeSide(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tables) frame(it *input.Item) error {
+	f := decode.Frame{
+		Time: it.Time, ID: it.Frame.ID, Bus: it.Bus, Flags: it.Frame.Flags, Verdict: it.Verdict,
+		Hidden: hidden(it), Data: it.Frame.Payload(),
+	}
+	fate, err := t.decoder.Add(&f)
+	if err != nil || fate == decode.Decoded || fate == decode.Part {
+		return err
+	}
+	if t.plans1.all != nil && t.plans1.all.Message(f.Bus, f.ID, f.Flags) != nil {
+		t.sum.NotWanted++
+		return nil
+	}
+	t.sum.unknown(it)
+	unknown := t.side[0]
+	unknown.AddFrame(&it.Event, it.Encrypted, it.Clock.String())
+	return t.whenFull(unknown)
+}
+
+func (t *tables) sideRecord(it *input.Item) error {
+	switch r := it.Side.(type) {
+	case mdf.Gap:
+		t.side[1].AddGap(r, it.Clock.String())
+		return t.whenFull(t.side[1])
+	case mdf.VerdictChange:
+		t.side[2].AddVerdict(r, it.Clock.String())
+		return t.whenFull(t.side[2])
+	}
+	return nil
+}
+
+func (t *tables) whenFull(s *sideTable) error {
+	if !s.Full() {
+		return nil
+	}
+	return t.writeSide(s)
+}
+
+func (t *tables) writeSide(s *sideTable) error {
+	rows, times := s.Take()
+	return t.write(s.Schema(), 0, rows, times)
+}
+
+// batch writes decoded rows.
+func (t *tables) batch(b *decode.Batch) error {
+	key := messageKey{b.Message, b.Bus}
+	m := t.messages[key]
+	if m == nil {
+		m = table.NewMessage(b.Message, b.Bus, table.Choice{Raw: t.raw, Signals: t.signals})
+		t.messages[key] = m
+	}
+	if m.Signals() == 0 && len(t.signals) > 0 {
+		t.sum.NotWanted += uint64(b.Len())
+		return nil
+	}
+	b.Sort()
+	t.sum.rows(b)
+	return t.write(m.Schema(), b.Bus, m.Rows(b, t.clock.String()), b.Time)
+}
+
+// write writes rows into the files of their days.
+func (t *tables) write(s *table.Schema, bus uint8, rows table.Rows, times []int64) error {
+	for begin := 0; begin < rows.N; {
+		day, end := t.date(times[begin]), begin+1
+		for end < rows.N && t.date(times[end]) == day {
+			end++
+		}
+		f, err := t.file(s, bus, day, times[begin])
+		if err != nil {
+			return err
+		}
+		if err := f.Write(rows.Slice(begin, end)); err != nil {
+			return fmt.Errorf("write %s: %w", f.file.Name, err)
+		}
+		begin = end
+	}
+	return nil
+}
+
+// unknownDay stands for times that nobody knows.
+const unknownDay = int64(-1) << 62
+
+func (t *tables) date(ns int64) int64 {
+	if t.clock == input.Unknown {
+		return unknownDay
+	}
+	return dayOf(ns)
+}
+
+func (t *tables) file(s *table.Schema, bus uint8, day, first int64) (*outFile, error) {
+	key := fileKey{s, day}
+	if f := t.files[key]; f != nil {
+		return f, nil
+	}
+	file, err := t.folder.Create(t.place(s.Name, bus, day) + "/" + t.stem(first) + "." + t.format)
+	if err != nil {
+		return nil, err
+	}
+	w, err := newWriter(t.format, file, s)
+	if err != nil {
+		return nil, fmt.Errorf("begin %s: %w", file.Name, err)
+	}
+	f := &outFile{file, w}
+	t.files[key] = f
+	return f, nil
+}
+
+func newWriter(format string, w io.Writer, s *table.Schema) (table.Writer, error) {
+	return text.NewCSV(w, s)
+}
+
+// place returns the folder of a table.
+func (t *tables) place(name string, bus uint8, day int64) string {
+	device := t.session.Device
+	if device == "" {
+		device = "unknown"
+	}
+	device, name = folder.Name(device), folder.Name(name)
+	date := "unknown"
+	if day != unknownDay {
+		date = time.Unix(day*24*3600, 0).UTC().Format(time.DateOnly)
+	}
+	if t.layout == "hive" {
+		return "device=" + device + "/message=" + name + "/date=" + date
+	}
+	if bus > 0 {
+		name = fmt.Sprintf("CAN%d_%s", bus, name)
+	}
+	return device + "/" + name + "/" + strings.ReplaceAll(date, "-", "/")
+}
+
+// stem names a file after the segment that holds its first row.
+func (t *tables) stem(first int64) string {
+	i := sort.Search(len(t.starts), func(i int) bool { return t.starts[i].time > first })
+	s := t.starts[max(0, i-1)].segment
+	if s.Session != 0 {
+		return fmt.Sprintf("%08d_%08d", s.Session, s.Split)
+	}
+	if s.File.Name == input.Stdin {
+		return "stdin"
+	}
+	base := filepath.Base(s.File.Name)
+	return folder.Name(strings.TrimSuffix(base, filepath.Ext(base)))
+}
+
+// closeFiles finishes the files of days before first.
+func (t *tables) closeFiles(first int64) error {
+	for _, key := range t.keys() {
+		if key.day >= first {
+			continue
+		}
+		f := t.files[key]
+		delete(t.files, key)
+		err := f.Writer.Close()
+		if err == nil {
+			err = f.file.Close()
+		}
+		if err != nil {
+			return fmt.Errorf("finish %s: %w", f.file.Name, err)
+		}
+		t.sum.file(f.file.Size())
+	}
+	return nil
+}
+
+// keys lists the open files by name, so that every run does the same.
+func (t *tables) keys() []fileKey {
+	all := make([]fileKey, 0, len(t.files))
+	for key := range t.files {
+		all = append(all, key)
+	}
+	sort.Slice(all, func(i, j int) bool { return t.files[all[i]].file.Name < t.files[all[j]].file.Name })
+	return all
+}
+
+func (t *tables) end() error {
+	if err := t.decoder.Flush(); err != nil {
+		return err
+	}
+	if err := t.handOver(); err != nil {
+		return err
+	}
+	t.sum.decoded(t.decoder.Stats())
+	return t.closeFiles(1 << 62)
+}
+
+func (t *tables) close(error) error { return t.folder.Close() }

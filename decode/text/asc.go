@@ -1,0 +1,168 @@
+package text
+
+import (
+	"bufio"
+	"io"
+	"strconv"
+	"time"
+
+	"canseal/can"
+)
+
+// ASC writes a log as log2asc does.
+type ASC struct {
+	w     *bufio.Writer
+	begin int64 // µs: time of the first frame
+	begun bool
+	line  []byte
+}
+
+// NewASC makes an ASC log in w. Its head is written with the first frame.
+func NewASC(w io.Writer) *ASC { return &ASC{w: bufio.NewWriterSize(w, 1<<16)} }
+
+// Frame adds a frame. Times before that of the first frame are written as its.
+func (a *ASC) Frame(e *can.Event) error {
+	if !a.begun {
+		if err := a.head(e.Time); err != nil {
+			return err
+		}
+	}
+	a.line = appendASCTime(a.line[:0], max(0, micros(e.Time)-a.begin))
+	if e.Frame.Is(can.FD) {
+		a.line = appendASCFD(a.line, e)
+	} else {
+		a.line = appendASCClassic(a.line, e)
+	}
+	a.line = append(a.line, '\n')
+	_, err := a.w.Write(a.line)
+	return err
+}
+
+// micros cuts a time to microseconds, downwards also before 1970.
+func micros(ns int64) int64 {
+	us := ns / 1000
+	if ns%1000 < 0 {
+		us--
+	}
+	return us
+}
+
+func (a *ASC) head(first int64) error {
+	a.begun, a.begin = true, micros(first)
+	date := time.Unix(0, first).UTC().Format("Mon Jan _2 15:04:05 2006")
+	_, err := a.w.WriteString("date " + date + "\nbase hex  timestamps absolute\nno internal events logged\n")
+	return err
+}
+
+// Close writes what is left; an empty log has a head alone.
+func (a *ASC) Close() error {
+	if !a.begun {
+		if err := a.head(0); err != nil {
+			return err
+		}
+	}
+	return a.w.Flush()
+}
+
+// appendASCTime prints "%4d.%06d " of a time in µs.
+func appendASCTime(dst []byte, us int64) []byte {
+	seconds, rest := us/1e6, us%1e6
+	dst = appendPadded(dst, seconds, 4)
+	dst = append(dst, '.')
+	for unit := int64(1e5); unit > 0; unit /= 10 {
+		dst = append(dst, '0'+byte(rest/unit%10))
+	}
+	return append(dst, ' ')
+}
+
+// appendPadded prints a number right-aligned.
+func appendPadded(dst []byte, n int64, width int) []byte {
+	var digits [20]byte
+	text := strconv.AppendInt(digits[:0], n, 10)
+	dst = appendSpaces(dst, width-len(text))
+	return append(dst, text...)
+}
+
+const spaces = "                                        "
+
+func appendSpaces(dst []byte, n int) []byte { return append(dst, spaces[:max(0, n)]...) }
+
+const hexDigits = "0123456789ABCDEF"
+
+// appendASCID prints the identifier, and x behind one of 29 bits, else a blank.
+func appendASCID(dst []byte, f *can.Frame) []byte {
+	for shift := 28; shift >= 0; shift -= 4 {
+		if digit := f.ID >> shift; digit != 0 || shift == 0 {
+			dst = append(dst, hexDigits[digit&15])
+		}
+	}
+	if f.Is(can.Extended) {
+		return append(dst, 'x')
+	}
+	return append(dst, ' ')
+}
+
+func appendASCData(dst []byte, data []byte) []byte {
+	for _, b := range data {
+		dst = append(dst, ' ', hexDigits[b>>4], hexDigits[b&15])
+	}
+	return dst
+}
+
+func direction(e *can.Event) string {
+	if e.Dir == can.Rx {
+		return "Rx"
+	}
+	return "Tx"
+}
+
+// appendASCClassic prints "%-2d %-15s Rx   d 8 ...".
+func appendASCClassic(dst []byte, e *can.Event) []byte {
+	f := &e.Frame
+	at := len(dst)
+	dst = strconv.AppendUint(dst, uint64(e.Bus), 10)
+	dst = appendSpaces(dst, 3-(len(dst)-at))
+	if f.Is(can.Error) {
+		return append(dst, "ErrorFrame"...)
+	}
+	at = len(dst)
+	dst = appendASCID(dst, f)
+	dst = appendSpaces(dst, 15-(len(dst)-at))
+	dst = append(append(append(dst, ' '), direction(e)...), "   "...)
+	if f.Is(can.Remote) {
+		return append(dst, 'r', ' ', '0'+min(f.DLC, 8))
+	}
+	dst = append(dst, 'd', ' ', '0'+f.Len)
+	return appendASCData(dst, f.Payload())
+}
+
+// The bits of the flags at the end of a line of CAN FD.
+const (
+	ascFD  = 0x1000
+	ascBRS = 0x2000
+	ascESI = 0x4000
+)
+
+// appendASCFD prints "CANFD %3d Rx %11s", BRS, ESI, DLC, length, data, and
+// what a log of CANoe has behind: durations that nobody knows, and flags.
+func appendASCFD(dst []byte, e *can.Event) []byte {
+	f := &e.Frame
+	dst = appendPadded(append(dst, "CANFD "...), int64(e.Bus), 3)
+	dst = append(append(append(dst, ' '), direction(e)...), ' ')
+	var id [9]byte
+	name := appendASCID(id[:0], f)
+	dst = append(appendSpaces(dst, 11-len(name)), name...)
+	dst = appendSpaces(dst, 34)
+	flags := uint64(ascFD)
+	brs, esi := byte('0'), byte('0')
+	if f.Is(can.BRS) {
+		brs, flags = '1', flags|ascBRS
+	}
+	if f.Is(can.ESI) {
+		esi, flags = '1', flags|ascESI
+	}
+	dst = append(dst, brs, ' ', esi, ' ', "0123456789abcdef"[f.DLC&15], ' ')
+	dst = appendASCData(appendPadded(dst, int64(f.Len), 2), f.Payload())
+	dst = append(dst, "   130000  130     "...)
+	return append(strconv.AppendUint(dst, flags, 16), " 0 0 0 0 0"...)
+}

@@ -92,7 +92,7 @@ func LoadBundle(file []byte, o BundleOptions) (*Bundle, error) {
 func (b *Bundle) add(cert *x509.Certificate, o BundleOptions) {
 	id := sum(cert.Raw)
 	if slices.ContainsFunc(b.Certificates, func(c Certificate) bool { return c.SHA256 == id }) {
-		b.note("%s is there twice: counted once", cert.Subject)
+		b.note("%q is there twice: counted once", cert.Subject)
 		return
 	}
 	b.Certificates = append(b.Certificates, Certificate{

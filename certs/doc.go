@@ -49,9 +49,11 @@
 // where pins are set, one pinned key. The check precedes the first byte of
 // HTTP, so neither a request nor a signature reaches a server that fails.
 //
-// Explain names what was wrong. Of its faults only expired and not_yet_valid
-// are questions of time (TrustError.Dates): with a clock that nobody has
-// synchronised they mean "wait", with a good clock they mean "no".
+// Explain names what was wrong; what a certificate says stands in that text
+// escaped, in quotes, and cut at 256 characters. Of its faults only expired
+// and not_yet_valid are questions of time (TrustError.Dates): with a clock
+// that nobody has synchronised they mean "wait", with a good clock they mean
+// "no".
 //
 // RSA keys below 1024 bits are refused by the standard library and by every
 // setting here; SHA-1 and MD5 signatures are refused below an anchor.

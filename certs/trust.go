@@ -113,7 +113,8 @@ const (
 	FaultOther            Fault = "certificate"
 )
 
-// A TrustError says why a server is not trusted.
+// A TrustError says why a server is not trusted. Its text quotes what the
+// certificate says; the field Subject does not.
 type TrustError struct {
 	Fault   Fault
 	Subject string // of the certificate in question; empty: unknown
@@ -123,7 +124,7 @@ type TrustError struct {
 func (e *TrustError) Error() string {
 	s := "server not trusted: " + string(e.Fault)
 	if e.Subject != "" {
-		s += fmt.Sprintf(" %q", e.Subject)
+		s += fmt.Sprintf(" %.256q", e.Subject)
 	}
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
@@ -132,6 +133,13 @@ func (e *TrustError) Error() string {
 }
 
 func (e *TrustError) Unwrap() error { return e.Err }
+
+// quoted is an error whose text holds words of a certificate, such as its
+// names: they may be long, and steer a terminal.
+type quoted struct{ error }
+
+func (e quoted) Error() string { return fmt.Sprintf("%.256q", e.error.Error()) }
+func (e quoted) Unwrap() error { return e.error }
 
 // Dates tells that only the date stands against the certificate: with a clock
 // that is not synchronised, that is a question of time and not of trust.
@@ -151,7 +159,7 @@ func Explain(err error, now time.Time) *TrustError {
 	if !errors.As(err, &v) {
 		return nil
 	}
-	e := &TrustError{Fault: verification(v.Err), Err: v.Err}
+	e := &TrustError{Fault: verification(v.Err), Err: quoted{v.Err}}
 	if len(v.UnverifiedCertificates) > 0 {
 		e.Subject = v.UnverifiedCertificates[0].Subject.String()
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 )
 
 // shake runs a handshake over loopback (both sides of a pipe may write at
@@ -250,6 +251,37 @@ func TestProfileModern(t *testing.T) {
 		must(t, err)
 		if got != want {
 			t.Errorf("%s: SNI %q, want %q", host, got, want)
+		}
+	}
+}
+
+// Whoever stands in the way chooses what his certificate says, and the text
+// of the error goes to the log, the status and a terminal.
+func TestWordsOfACertificateAreQuoted(t *testing.T) {
+	self, err := SelfSigned(time.Now(), day, "store.example")
+	must(t, err)
+	evil := "\x1b[2J\x07\r\nall is well \u009b\u202e" + strings.Repeat("long", 1000)
+	for host, want := range map[string]Fault{"store.example": FaultUnknownAuthority, "elsewhere": FaultName} {
+		key := self.PrivateKey.(crypto.Signer)
+		c := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"store.example", "a\x1b[31mb" + strings.Repeat("long", 1000)},
+			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(day)}
+		c.Subject.CommonName = evil
+		der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
+		must(t, err)
+		leaf, err := x509.ParseCertificate(der)
+		must(t, err)
+		trusted := self.Leaf
+		if want == FaultName {
+			trusted = leaf
+		}
+		_, err = shake(t, ClientTLS(bundle(t, block(trusted)), TLSOptions{ServerName: host}), serving(tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}))
+		wantFault(t, err, nil, want)
+		text := Explain(err, time.Now()).Error()
+		if strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) || len(text) > 2048 || !strings.Contains(text, `all is well`) {
+			t.Errorf("%s: %q", want, text)
+		}
+		if want == FaultName && !strings.Contains(text, `"x509: certificate is valid for`) {
+			t.Errorf("the reason is not told: %s", text)
 		}
 	}
 }

@@ -27,6 +27,7 @@ type seen struct {
 	secure bool
 	// Before an answer:
 	err       error             // what ended the request, nil with an answer
+	cut       bool              // it was cut in the middle of a good answer
 	body      bool              // our own file could not be read
 	trust     *certs.TrustError // the server's certificate
 	synced    bool              // our clock is synchronised
@@ -85,6 +86,8 @@ var table = []rule{
 	{"an identity alert in TLS 1.2, or 40 again, after both certificates", func(s *seen) bool {
 		return s.accepted && s.asked && (s.is(identityAlerts...) || s.is(40))
 	}, uploader.IdentitySuspected},
+	{"an answer, or a list, that goes on and on", func(s *seen) bool { return s.cut && errors.Is(s.err, errLongAnswer) }, uploader.Unknown},
+	{"an answer that breaks off", func(s *seen) bool { return s.cut }, uploader.Network},
 	{"no answer", func(s *seen) bool { return s.status == 0 }, uploader.Network},
 
 	{"no such object", func(s *seen) bool {
@@ -153,6 +156,10 @@ func (c *Client) refused(x *exchange, err error) *uploader.Error {
 // see gathers what was seen of an exchange that ended in err.
 func (c *Client) see(x *exchange, err error) *seen {
 	s := &seen{op: x.op, secure: c.mode.scheme == "https", synced: c.o.Synchronised(), body: x.body != nil, status: x.status}
+	if x.cut != nil {
+		s.cut, s.err = true, x.cut
+		return s
+	}
 	if s.status != 0 {
 		s.code, s.html = c.harmless(codeForm, x.answer.Code), x.answer.html
 		s.header = x.answer.Header + x.answer.Argument
@@ -199,6 +206,7 @@ func remoteAlert(err error) (uint8, bool) {
 var (
 	codeForm      = regexp.MustCompile(`^[A-Za-z0-9]{1,64}$`)
 	requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._=+/-]{1,128}$`)
+	labelForm     = regexp.MustCompile(`^[!-~]+$`)
 )
 
 // harmless returns a word of the server if it has the right form and is not a
@@ -210,10 +218,21 @@ func (c *Client) harmless(form *regexp.Regexp, word string) string {
 	return word
 }
 
+// labelLimit is what a receipt holds of a label, in bytes.
+const labelLimit = 1024
+
+// label returns an ETag or a version, empty if no receipt can hold it.
+func (c *Client) label(word string) string {
+	if len(word) > labelLimit {
+		return ""
+	}
+	return c.harmless(labelForm, word)
+}
+
 var (
 	errBroken     = errors.New("the connection broke, or the answer was not HTTP")
 	errLongAnswer = errors.New("the answer is too long")
-	errStall      = errors.New("no byte moved for too long")
+	errStall      = errors.New("nothing, or too little, came or went for too long")
 	errNoTLS      = errors.New("the port does not speak TLS: an http endpoint?")
 )
 
@@ -237,7 +256,7 @@ func reduce(err error) error {
 		return errNoTLS
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
-	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, errStall), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return errStall
 	case errors.As(err, &dns):
 		return dns
@@ -256,7 +275,7 @@ func reduce(err error) error {
 // isNetwork tells a broken connection from a body that arrived whole but wrong.
 func isNetwork(err error) bool {
 	var n net.Error
-	return errors.As(err, &n) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled) || errors.Is(err, syscall.ECONNRESET)
+	return errors.As(err, &n) || errors.Is(err, errStall) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // retryAfter reads seconds or a date; at most a day.

@@ -22,6 +22,8 @@ func answered(op operation, status int, code string) seen {
 
 func failed(err error) seen { return seen{secure: true, synced: true, err: err} }
 
+func cut(err error) seen { return seen{secure: true, synced: true, cut: true, err: err} }
+
 func alerted(n uint8, accepted, asked, protected bool) seen {
 	return seen{secure: true, synced: true, alert: n, alerted: true, accepted: accepted, asked: asked, protected: protected, err: errBroken}
 }
@@ -47,6 +49,9 @@ func TestWhatWasSeenHasAClass(t *testing.T) {
 		"reset":                  {failed(&net.OpError{Op: "read", Err: syscall.ECONNRESET}), uploader.Network},
 		"EOF":                    {failed(io.EOF), uploader.Network},
 		"stall":                  {failed(os.ErrDeadlineExceeded), uploader.Network},
+		"a page that drips":      {cut(errStall), uploader.Network},
+		"a page that is cut":     {cut(io.ErrUnexpectedEOF), uploader.Network},
+		"a page without end":     {cut(errLongAnswer), uploader.Unknown},
 		"proxy refuses":          {failed(&proxyError{403}), uploader.Network},
 		"forbidden address":      {failed(&addressError{netip.MustParseAddr("169.254.169.254")}), uploader.Config},
 		"plain HTTP on the port": {failed(tls.RecordHeaderError{Msg: "x"}), uploader.Config},
@@ -137,7 +142,7 @@ func TestEveryLineOfTheTableIsReached(t *testing.T) {
 	sights := []seen{
 		{body: true}, failed(&addressError{}), failed(&proxyError{}), untrusted(certs.FaultExpired, false), untrusted(certs.FaultName, true),
 		failed(tls.RecordHeaderError{}), alerted(116, false, true, true), alerted(70, false, false, false), alerted(40, false, false, false),
-		alerted(40, true, true, false), failed(io.EOF), answered(opStat, 404, ""), answered(opPut, 501, ""), answered(opPut, 400, "BadDigest"),
+		alerted(40, true, true, false), cut(errLongAnswer), cut(errStall), failed(io.EOF), answered(opStat, 404, ""), answered(opPut, 501, ""), answered(opPut, 400, "BadDigest"),
 		answered(opStat, 403, ""), answered(opPut, 403, ""), answered(opPut, 412, ""), answered(opPut, 413, ""), answered(opPut, 507, ""),
 		answered(opPut, 409, ""), answered(opPut, 500, ""), answered(opPut, 408, ""), answered(opPut, 302, ""), answered(opPut, 405, ""),
 		{status: 400, html: true, secure: true}, {status: 400, html: true},

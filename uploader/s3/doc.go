@@ -28,8 +28,25 @@
 // credentials and cookies; all are turned off. Name lookup, connection and
 // handshake have 10 s together; a connection on which no byte moves either
 // way for Options.Stall ends. Link-local, multicast, unspecified and metadata
-// addresses are refused after the name is resolved. Answers are bounded: 1 MiB
-// for a refusal, 4 MiB for one page of a list, the caller's limit for Get.
+// addresses are refused after the name is resolved.
+//
+// # Answers
+//
+// The head of an answer has one Stall from the end of the request, and 64 KiB.
+// What follows is bounded in bytes and, by a pace, in time: 64 KiB, or the
+// end, within each Stall spent waiting for it.
+//
+//	answer               bytes               then
+//	2xx to PUT and HEAD  none are read       a connection with a body on it is closed
+//	refusal, redirect    64 KiB, one Stall   judged by its status, and by what has come of its text
+//	page of a list       4 MiB               error; a list has at most 1000 pages
+//	object               the caller's limit  error
+//
+// An ETag or version id that no receipt can hold (over 1024 bytes, not
+// printable ASCII) is left out.
+//
+// net/http reports an answer that nobody asked for to the standard logger,
+// with the server's words in quotes: programs turn that logger off.
 //
 // # Errors
 //

@@ -101,7 +101,7 @@ func (c *Client) send(ctx context.Context, x *exchange, o uploader.Object, creat
 	if err != nil {
 		return uploader.Stored{}, c.refused(x, err)
 	}
-	stored := uploader.Stored{Size: o.Size, ETag: info.ETag, VersionID: info.VersionID, Checksum: checksum(info.ChecksumSHA256, info.ChecksumMode)}
+	stored := uploader.Stored{Size: o.Size, ETag: c.label(info.ETag), VersionID: c.label(info.VersionID), Checksum: checksum(info.ChecksumSHA256, info.ChecksumMode)}
 	if v := stored.Checksum.Value; v != "" && v != want {
 		return stored, own(uploader.Transfer, fmt.Errorf("put %s: the store answers another checksum", o.Key))
 	}
@@ -123,44 +123,49 @@ func (c *Client) Stat(ctx context.Context, key string) (uploader.Stored, error) 
 	if err != nil {
 		return uploader.Stored{}, c.refused(x, err)
 	}
-	return storedOf(info), nil
+	return uploader.Stored{
+		Size: info.Size, ETag: c.label(info.ETag), VersionID: c.label(info.VersionID),
+		Checksum: checksum(info.ChecksumSHA256, info.ChecksumMode),
+	}, nil
 }
 
 // Get reads a whole object of at most limit bytes; a larger one is of class
 // TooLarge. Where the store names a SHA-256 of the object, the bytes are
 // checked against it.
 func (c *Client) Get(ctx context.Context, key string, limit int64) ([]byte, error) {
-	r, stored, err := c.Open(ctx, key)
-	if err != nil {
+	if err := checkKey(key); err != nil {
 		return nil, err
+	}
+	x := &exchange{op: opGet, limit: limit}
+	r, info, _, err := c.core.GetObject(x.in(ctx), c.o.Bucket, key, minio.GetObjectOptions{Checksum: true})
+	if err != nil {
+		return nil, c.refused(x, err)
 	}
 	defer r.Close()
-	tooLarge := own(uploader.TooLarge, fmt.Errorf("get %s: more than %d bytes", key, limit))
-	if stored.Size > limit {
-		return nil, tooLarge
+	if info.Size > limit {
+		return nil, tooLarge(key, limit)
 	}
 	var b bytes.Buffer
-	if _, err := io.Copy(&b, io.LimitReader(r, limit+1)); err != nil {
-		return nil, err
-	}
-	if int64(b.Len()) > limit {
-		return nil, tooLarge
+	if _, err := b.ReadFrom(r); err != nil {
+		return nil, undelivered(x, key, err)
 	}
 	return b.Bytes(), nil
 }
 
-// Open reads an object as a stream; the caller closes it. Errors of Read are
-// *uploader.Error, a wrong checksum or length at the end among them.
-func (c *Client) Open(ctx context.Context, key string) (io.ReadCloser, uploader.Stored, error) {
-	if err := checkKey(key); err != nil {
-		return nil, uploader.Stored{}, err
+func tooLarge(key string, limit int64) error {
+	return own(uploader.TooLarge, fmt.Errorf("get %s: more than %d bytes", key, limit))
+}
+
+// undelivered gives an object that did not arrive its class: a checksum that
+// differs at the end is Transfer.
+func undelivered(x *exchange, key string, err error) error {
+	switch {
+	case errors.Is(err, errLongAnswer):
+		return tooLarge(key, x.limit)
+	case isNetwork(err):
+		return own(uploader.Network, fmt.Errorf("get %s: %w", key, reduce(err)))
 	}
-	x := &exchange{op: opGet}
-	r, info, _, err := c.core.GetObject(x.in(ctx), c.o.Bucket, key, minio.GetObjectOptions{Checksum: true})
-	if err != nil {
-		return nil, uploader.Stored{}, c.refused(x, err)
-	}
-	return &download{ReadCloser: r, key: key}, storedOf(info), nil
+	return own(uploader.Transfer, fmt.Errorf("get %s: %w", key, reduce(err)))
 }
 
 // Entry is one object of a list.
@@ -170,8 +175,8 @@ type Entry struct {
 	Modified time.Time
 }
 
-// List walks the objects whose key begins with prefix, in order. It ends
-// after an error.
+// List walks the objects whose key begins with prefix, in order, of at most
+// 1000 pages. It ends after an error.
 func (c *Client) List(ctx context.Context, prefix string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		x := &exchange{op: opList}
@@ -199,13 +204,6 @@ func checkKey(key string) error {
 }
 
 func own(c uploader.Class, err error) *uploader.Error { return &uploader.Error{Class: c, Err: err} }
-
-func storedOf(info minio.ObjectInfo) uploader.Stored {
-	return uploader.Stored{
-		Size: info.Size, ETag: info.ETag, VersionID: info.VersionID,
-		Checksum: checksum(info.ChecksumSHA256, info.ChecksumMode),
-	}
-}
 
 // checksum reads the store's word. A store that names no type and whose value
 // has no part count means the whole object.
@@ -244,22 +242,4 @@ func (b *body) Seek(offset int64, whence int) (int64, error) {
 	at, err := b.r.Seek(offset, whence)
 	b.left = b.size - at
 	return at, err
-}
-
-// download gives the errors of a stream their class.
-type download struct {
-	io.ReadCloser
-	key string
-}
-
-func (d *download) Read(p []byte) (int, error) {
-	n, err := d.ReadCloser.Read(p)
-	if err == nil || err == io.EOF {
-		return n, err
-	}
-	class := uploader.Transfer
-	if isNetwork(err) {
-		class = uploader.Network
-	}
-	return n, own(class, fmt.Errorf("get %s: %w", d.key, reduce(err)))
 }

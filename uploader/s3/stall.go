@@ -31,10 +31,10 @@ func (s *stalling) touch() { s.moved.Store(int64(time.Since(s.start))) }
 // next returns when a waiting call looks again.
 func (s *stalling) next() time.Time { return time.Now().Add(s.after / looks) }
 
-// waits tells whether a call that ended with err goes on waiting.
-func (s *stalling) waits(err error) bool {
-	idle := time.Since(s.start) - time.Duration(s.moved.Load())
-	return errors.Is(err, os.ErrDeadlineExceeded) && idle < s.after
+// waits tells whether a call that ended with err goes on waiting: something
+// moved less than the limit ago.
+func (s *stalling) waits(err error, moved time.Duration) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) && time.Since(s.start)-moved < s.after
 }
 
 // Read does not count its own time while the other direction is busy.
@@ -45,21 +45,25 @@ func (s *stalling) Read(p []byte) (int, error) {
 		if n > 0 {
 			s.touch()
 		}
-		if n > 0 || !s.waits(err) {
+		if n > 0 || !s.waits(err, time.Duration(s.moved.Load())) {
 			return n, err
 		}
 	}
 }
 
+// Write counts what is taken and nothing else: a server that talks, and takes
+// nothing, is not waited for.
 func (s *stalling) Write(p []byte) (total int, err error) {
+	taken := time.Since(s.start)
 	for {
 		s.Conn.SetWriteDeadline(s.next())
 		n, err := s.Conn.Write(p[total:])
 		total += n
 		if n > 0 {
 			s.touch()
+			taken = time.Since(s.start)
 		}
-		if total == len(p) || !s.waits(err) {
+		if total == len(p) || !s.waits(err, taken) {
 			return total, err
 		}
 	}

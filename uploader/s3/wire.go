@@ -1,10 +1,8 @@
 package s3
 
 import (
-	"bytes"
 	"context"
 	"encoding/xml"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -18,7 +16,6 @@ import (
 const (
 	handshakeTime  = 10 * time.Second // name, connection and TLS together
 	continueTime   = time.Second      // a store that knows no Expect costs so much per large body
-	answerLimit    = 1 << 20          // bytes of an error or a list
 	headerLimit    = 64 << 10
 	continueLength = 1 << 20 // bodies from here on ask before they are sent
 )
@@ -29,6 +26,7 @@ type wire struct {
 	base   *http.Transport
 	dialer *dialer
 	secure bool
+	stall  time.Duration
 	now    func() time.Time
 	skew   atomic.Pointer[time.Duration]
 }
@@ -38,7 +36,7 @@ func newWire(o Options, m mode, endpoint *url.URL) (*wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{dialer: d, secure: m.scheme == "https", now: o.Now}
+	w := &wire{dialer: d, secure: m.scheme == "https", stall: o.Stall, now: o.Now}
 	w.base = &http.Transport{
 		DialContext: d.plain, DialTLSContext: d.secure,
 		ResponseHeaderTimeout: o.Stall, ExpectContinueTimeout: continueTime, IdleConnTimeout: o.Stall / 2,
@@ -67,12 +65,15 @@ const (
 // in the answer. It travels in the request's context, because minio-go keeps
 // only the text of some errors.
 type exchange struct {
-	op operation
+	op    operation
+	limit int64 // opGet: bytes of the object
 
 	mu     sync.Mutex
+	rounds int      // requests so far: more than one for a list
 	dial   error    // of a connection made for this request
 	conn   *watched // the connection that carried it
 	body   error    // of reading what was to be sent
+	cut    error    // of reading an answer that was no refusal
 	status int
 	answer answer
 }
@@ -111,6 +112,18 @@ func (x *exchange) note(f func()) {
 
 func (x *exchange) dialFailed(err error) { x.note(func() { x.dial = err }) }
 func (x *exchange) bodyFailed(err error) { x.note(func() { x.body = err }) }
+func (x *exchange) answerCut(err error)  { x.note(func() { x.cut = err }) }
+
+// begin forgets the page before; a list that goes on for ever ends here.
+func (x *exchange) begin() (err error) {
+	x.note(func() {
+		x.dial, x.conn, x.cut, x.status, x.answer = nil, nil, nil, 0, answer{}
+		if x.rounds++; x.rounds > listPages {
+			x.cut, err = errLongAnswer, errLongAnswer
+		}
+	})
+	return err
+}
 
 // broken tells that a connection was made, and broke before an answer came.
 func (x *exchange) broken() bool {
@@ -122,11 +135,15 @@ func (x *exchange) broken() bool {
 // RoundTrip sends one request and writes down what is seen.
 func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := exchangeOf(req.Context())
+	if err := x.begin(); err != nil {
+		return nil, err
+	}
 	trace := &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
 		c, _ := i.Conn.(*watched)
 		x.note(func() { x.conn = c })
 	}}
-	req = req.WithContext(httptrace.WithClientTrace(req.Context(), trace))
+	ctx, end := context.WithCancel(httptrace.WithClientTrace(req.Context(), trace))
+	req = req.WithContext(ctx)
 	if req.ContentLength >= continueLength {
 		// A store that will refuse says so before the body is on its way. The
 		// header is no part of the signature.
@@ -139,11 +156,13 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := w.base.RoundTrip(req)
 	if err != nil {
+		end()
 		return nil, err
 	}
 	resp.Header.Del("Set-Cookie") // minio-go would send it back
 	w.measure(resp)
-	return resp, x.read(resp)
+	w.read(x, resp, end)
+	return resp, nil
 }
 
 // serial lets a body be closed only between two reads, and ends it there. The
@@ -189,25 +208,31 @@ func (w *wire) measure(resp *http.Response) {
 }
 
 // read keeps what counts of an answer, and bounds the rest. A refusal's body
-// is replaced by the little that minio-go needs of it.
-func (x *exchange) read(resp *http.Response) error {
+// is read here, as far as it comes, and never by minio-go. Where the head says
+// all, the body is not waited for: minio-go would read it to its end.
+func (w *wire) read(x *exchange, resp *http.Response, end func()) {
 	a := answer{retryAfter: resp.Header.Get("Retry-After")}
-	ok := resp.StatusCode/100 == 2
-	if !ok {
-		text, err := io.ReadAll(io.LimitReader(resp.Body, answerLimit))
-		resp.Body.Close()
-		if err != nil {
-			return fmt.Errorf("read the refusal: %w", err)
-		}
+	body := &bounded{ReadCloser: resp.Body, left: refusalLimit + 1, stall: w.stall, patience: w.stall, end: end, cut: func(error) {}}
+	x.note(func() { x.status = resp.StatusCode })
+	carries := resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusPartialContent
+	switch {
+	case carries && x.op == opList:
+		body.left, body.cut = listLimit+1, x.answerCut
+		resp.Body = body
+		return
+	case carries && x.op == opGet:
+		body.left, body.cut = x.limit+1, x.answerCut
+		resp.Body = body
+		return
+	case resp.StatusCode >= 300:
+		text, _ := io.ReadAll(body)
 		a.parse(text, resp.Header)
-		resp.Body = io.NopCloser(bytes.NewReader(nil))
 		resp.Header.Del("x-minio-error-code")
 		resp.Header.Del("x-minio-error-desc")
-	} else if x.op == opList {
-		resp.Body = &capped{ReadCloser: resp.Body, left: answerLimit * 4}
 	}
-	x.note(func() { x.status, x.answer = resp.StatusCode, a })
-	return nil
+	body.Close()
+	resp.Body = http.NoBody
+	x.note(func() { x.answer = a })
 }
 
 func (a *answer) parse(text []byte, h http.Header) {
@@ -220,19 +245,4 @@ func (a *answer) parse(text []byte, h http.Header) {
 	if a.RequestID == "" {
 		a.RequestID = h.Get("x-amz-request-id")
 	}
-}
-
-// capped ends an endless answer with an error.
-type capped struct {
-	io.ReadCloser
-	left int
-}
-
-func (c *capped) Read(p []byte) (int, error) {
-	if c.left <= 0 {
-		return 0, errLongAnswer
-	}
-	n, err := c.ReadCloser.Read(p[:min(len(p), c.left)])
-	c.left -= n
-	return n, err
 }

@@ -125,6 +125,9 @@ func (f *File) Survey(side func(mdf.Record)) (Survey, error) {
 				f.tell(r, side)
 			}
 		}
+		if len(p.streams) == 1 && p.streams[0].head == len(p.streams[0].queue) {
+			p.streams[0].skim(&newest, &found.Back)
+		}
 	}
 	if f.header.Sorted {
 		found.Back = 0

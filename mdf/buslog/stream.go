@@ -80,26 +80,59 @@ func (s *stream) quick(to []record) (n int) {
 	if s.limit > 0 {
 		to = to[:min(uint64(len(to)), s.limit-s.seen)]
 	}
-	g, pos := s.single, s.pos
+	g, pos, rid, buf := s.single, s.pos, s.d.ridLen, s.buf
 	for n < len(to) && pos < s.n {
-		if s.d.ridLen == 1 {
-			g = s.d.index[s.buf[pos]]
+		if rid == 1 {
+			g = s.d.index[buf[pos]]
 		}
 		if g == nil || !g.plain || s.n-pos < g.need {
 			break
 		}
-		rec := s.buf[pos+s.d.ridLen : pos+g.need+slack]
-		t, ok := g.time.of(rec, 0)
+		rec := buf[pos+rid : pos+g.need+slack]
+		t, ok := g.time.quick(rec)
 		if !ok {
 			break
 		}
-		to[n] = record{time: t, g: g, data: rec}
+		r := &to[n]
+		r.time, r.g, r.data, r.at, r.n, r.own = t, g, rec, 0, 0, false
 		n, pos = n+1, pos+g.need
-		s.last = t
+	}
+	s.past(n, pos, to)
+	return n
+}
+
+// past notes that n records were read up to pos.
+func (s *stream) past(n, pos int, records []record) {
+	if n > 0 {
+		s.last = records[n-1].time
 	}
 	s.pos = pos
 	s.seen += uint64(n)
-	return n
+}
+
+// skim is quick for who wants to know only how far times go back, up to the
+// first record that is aside.
+func (s *stream) skim(newest, back *int64) {
+	pos, buf := s.pos, s.buf
+	for s.d.ridLen == 1 && pos < s.n {
+		g := s.d.index[buf[pos]]
+		if g == nil || !g.plain || g.stage == stageSide || s.n-pos < g.need {
+			break
+		}
+		t, ok := g.time.quick(buf[pos+1 : pos+g.need+slack])
+		if !ok {
+			break
+		}
+		if t < *newest {
+			*back = max(*back, *newest-t)
+		} else {
+			*newest = t
+		}
+		pos += g.need
+		s.last = t
+		s.seen++
+	}
+	s.pos = pos
 }
 
 // next reads the next record; io.EOF behind the last.

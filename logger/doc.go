@@ -187,7 +187,7 @@
 // compressed once Run works, or sealed as it is, half-done renames of FAT are resolved
 // by content, and of two segments under one split the second is moved to a split of its
 // own. What has no seal line gets a late one from the keeper, one segment at a time,
-// once Run works: recording waits for no sealed segment to be read. state/seal and the
+// once Run works: recording waits for no finished segment to be read. state/seal and the
 // lines of the card together give the end of the chain: the file may be one line
 // behind, or lost.
 //

@@ -176,7 +176,7 @@ func (k *keeper) again(j *job, err error) {
 // damaged, and stays as it is.
 func (j *job) hopeless(err error) bool {
 	var corrupt *mdf.CorruptError
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errOther) || j.late && errors.As(err, &corrupt)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errOther) || (j.late || j.found) && errors.As(err, &corrupt)
 }
 
 func (k *keeper) waiting() []*job {

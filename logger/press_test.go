@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"bytes"
 	"context"
 	"io/fs"
 	"slices"
@@ -271,4 +272,111 @@ func TestRecordingDoesNotWaitForTheCompression(t *testing.T) {
 			t.Errorf("found forms %v, wanted the first compressed and the next, because too many waited, as it was", list)
 		}
 	})
+}
+
+// heads is a card that knows how far .raw files were read before a segment was open.
+type heads struct {
+	*memfs.FS
+	began   bool
+	reached int64
+}
+
+type headFile struct {
+	durable.File
+	h *heads
+}
+
+func (h *heads) Create(name string, perm fs.FileMode) (durable.File, error) {
+	h.began = h.began || strings.HasSuffix(name, ".part")
+	return h.FS.Create(name, perm)
+}
+
+func (h *heads) look(f durable.File, name string, err error) (durable.File, error) {
+	if err == nil && strings.HasSuffix(name, ".raw") && !h.began {
+		return headFile{f, h}, nil
+	}
+	return f, err
+}
+
+func (h *heads) Open(name string) (durable.File, error) {
+	f, err := h.FS.Open(name)
+	return h.look(f, name, err)
+}
+
+func (h *heads) Edit(name string) (durable.File, error) {
+	f, err := h.FS.Edit(name)
+	return h.look(f, name, err)
+}
+
+func (f headFile) ReadAt(b []byte, at int64) (int, error) {
+	n, err := f.File.ReadAt(b, at)
+	if !f.h.began {
+		f.h.reached = max(f.h.reached, at+int64(n))
+	}
+	return n, err
+}
+
+// finishedRaw is a card with a finished .raw of 3,000 frames, and its size.
+func finishedRaw(t *testing.T) (*memfs.FS, int64) {
+	const name = "LOG/A1B2C3D4/00000001/00000001.MF4"
+	var card *memfs.FS
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard()).start()
+		r.run(1, 1500)
+		r.stop()
+		card = r.card
+	})
+	move(t, card, name, name+".raw")
+	card.Remove("LOG/A1B2C3D4/00000001/seal.log")
+	card.Remove("state/seal")
+	info, err := card.Stat(name + ".raw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return card, info.Size()
+}
+
+func TestRecordingDoesNotWaitForWhatWaitsForCompression(t *testing.T) {
+	for _, compress := range []bool{true, false} {
+		card, size := finishedRaw(t)
+		synctest.Test(t, func(t *testing.T) {
+			r, h := newRig(t, card), &heads{FS: card}
+			r.o.Card, r.o.Compress = h, compress
+			r.start()
+			time.Sleep(5 * time.Second)
+			r.stop()
+			if h.reached == 0 || h.reached > size/2 {
+				t.Errorf("%d of %d bytes were read before the first segment was open", h.reached, size)
+			}
+			if c := inventory(t, card); len(c.frames) != 3000 {
+				t.Errorf("found %d frames", len(c.frames))
+			}
+		})
+	}
+}
+
+func TestADamagedRawIsLeftAsItIs(t *testing.T) {
+	card, size := finishedRaw(t)
+	const name = "LOG/A1B2C3D4/00000001/00000001.MF4.raw"
+	f, err := card.Edit(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.WriteAt(bytes.Repeat([]byte{0xFF}, 3000), size-20_000)
+	f.Close()
+	before := snapshotOf(t, card)[name]
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, card)
+		r.o.Compress = true
+		r.start()
+		time.Sleep(5 * time.Second)
+		if left := r.logger.keep.waiting(); len(left) > 0 || !r.has("segment: not sealed 0") {
+			t.Errorf("%d segments still wait; events %v", len(left), r.events)
+		}
+		r.stop()
+	})
+	after := snapshotOf(t, card)
+	if _, tmp := after["LOG/A1B2C3D4/00000001/00000001.MF4.tmp"]; after[name] != before || tmp {
+		t.Errorf("it was changed, or work is left: %v", after)
+	}
 }

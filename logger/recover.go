@@ -183,18 +183,35 @@ func (k *keeper) repair(n segment.Name, suffix segment.Suffix, rec *Recovery) er
 	return nil
 }
 
-// later leaves a finished segment to the compression, if there is any.
+// later leaves a finished segment to the compression, or seals it as it is. Only its
+// head is read: recording waits for this. A .raw that is not finished is repaired.
 func (k *keeper) later(n segment.Name, rec *Recovery) (again bool, err error) {
-	if err := k.repair(n, segment.Raw, rec); err != nil || !k.o.Compress {
-		return true, err
+	start, finished, err := k.headOf(n, segment.Raw)
+	if err != nil || !finished {
+		return true, k.repair(n, segment.Raw, rec)
 	}
-	s, err := k.card.Load(n)
-	if err != nil || !s.Has.Has(segment.Raw) || k.held(n) {
-		return false, err
+	if !k.o.Compress {
+		rec.Repaired++
+		return true, k.card.Seal(n, segment.Raw)
 	}
-	start, err := startOf(k.card.FS, k.card.Path(n, segment.Raw))
-	k.add(&job{name: n, start: start, raw: true, found: true})
-	return false, err
+	if !k.held(n) {
+		k.add(&job{name: n, start: start, raw: true, found: true})
+	}
+	return false, nil
+}
+
+// headOf reads the head of a file.
+func (k *keeper) headOf(n segment.Name, suffix segment.Suffix) (start int64, finished bool, err error) {
+	f, err := k.card.FS.Open(k.card.Path(n, suffix))
+	if err != nil {
+		return 0, false, err
+	}
+	defer f.Close()
+	r, err := openMDF(f)
+	if err != nil {
+		return 0, false, err
+	}
+	return r.Header().Start, r.Finished(), nil
 }
 
 // findEnd cuts torn seal logs, finds the end of the chain and tells which splits

@@ -328,3 +328,38 @@ func TestRecordingDoesNotWaitForLateSealLines(t *testing.T) {
 		}
 	})
 }
+
+func TestAPowerCutAfterAnExchangeKeepsWhatWasFlushed(t *testing.T) {
+	var used *memfs.FS
+	synctest.Test(t, func(t *testing.T) { used = usedCard(t, 2) })
+	used.Settle()
+	for n := 1; !t.Failed(); n += 2 {
+		second, promised := used.Crash(1), 0
+		before := second.Ops()
+		synctest.Test(t, func(t *testing.T) {
+			r, place := inSlot(t, newCard(), newCard(), "a")
+			r.start().run(1, 10)
+			r.logger.Rotate(context.Background(), true)
+			second.FailFrom(n, memfs.ErrPower)
+			place.put(second, "b", 0)
+			sent := len(r.sent)
+			for range 4 {
+				r.send(10, 1)
+				time.Sleep(1010 * time.Millisecond)
+				synctest.Wait()
+				if _, err := second.Stat("."); err == nil {
+					promised = len(r.sent) - sent
+				}
+			}
+			r.stop()
+		})
+		for seed := range uint64(3) {
+			if got := framesOn(t, second.Crash(seed)); got < 40+promised {
+				t.Fatalf("cut at operation %d: found %d frames, wanted 40 of before and %d", n, got, promised)
+			}
+		}
+		if second.Ops()-before < n {
+			return
+		}
+	}
+}

@@ -12,11 +12,12 @@ import (
 
 // Bounds for what a file may claim of itself.
 const (
-	maxText   = 1 << 20 // bytes of a TX or MD block
-	maxBlocks = 1 << 17 // blocks of metadata read
-	maxGroups = 4096    // channel groups
-	maxParts  = 1024    // channels of a group that make up a frame
-	maxRecord = 1 << 15 // bytes of a record
+	maxText   = 1 << 20  // bytes of a TX or MD block
+	maxBlocks = 1 << 17  // blocks of metadata read
+	maxMeta   = 64 << 20 // bytes of them
+	maxGroups = 4096     // channel groups
+	maxParts  = 1024     // channels of a group that make up a frame
+	maxRecord = 1 << 15  // bytes of a record
 	headSize  = 24
 	idSize    = 64
 )
@@ -25,7 +26,8 @@ const (
 type source struct {
 	r      io.ReaderAt
 	size   int64
-	blocks int // of metadata, read so far
+	blocks int   // of metadata, read so far
+	meta   int64 // bytes of them
 }
 
 // block is a block as read.
@@ -89,6 +91,9 @@ func (s *source) block(at int64, kinds string, links, data int) (*block, error) 
 	}
 	if n < uint64(links) || n > maxRecord || length > maxText || length < headSize+8*int64(n)+int64(data) {
 		return nil, corrupt(at, fmt.Sprintf("%d links and %d bytes", links, data), "%d links in %d bytes", n, length)
+	}
+	if s.meta += length; s.meta > maxMeta {
+		return nil, corrupt(at, fmt.Sprintf("at most %d bytes of metadata", maxMeta), "more")
 	}
 	body := make([]byte, length-headSize)
 	if err := s.read(body, at+headSize); err != nil {

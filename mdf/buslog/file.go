@@ -52,7 +52,7 @@ func Open(r io.ReaderAt, size int64, o Options) (*File, error) {
 	for _, d := range f.groups {
 		flows += d.flows()
 	}
-	f.chunk = min(max(maxChunks/max(flows, 1)&^7, 2*maxRecord), chunkSize)
+	f.chunk = max(int(min(maxChunks/int64(max(flows, 1)), chunkSize, size))&^7, 2*maxRecord)
 	f.header.Sorted = f.header.Ours && len(f.groups) > 1
 	f.header.Ours = f.header.Ours && f.header.End != "" // a file of ours that others saved is one of others
 	return f, f.trust()

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -19,8 +20,19 @@ import (
 )
 
 func main() {
+	leaveRoomForCapture()
 	log.SetOutput(io.Discard) // net/http puts a server's words there
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// leaveRoomForCapture lets one goroutine more run than there are processors. The
+// thread that compresses has the lowest priority: where another program keeps the
+// only processor busy, it would hold the right to run Go for seconds without
+// running, and the thread that captures would wait for it while frames are lost.
+func leaveRoomForCapture() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.NumCPU() + 1)
+	}
 }
 
 func run(args []string, stdout, stderr io.Writer) int {

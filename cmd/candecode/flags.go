@@ -31,7 +31,7 @@ func (f *flags) register(cmd *cobra.Command) {
 	set := cmd.Flags()
 	set.SortFlags = false
 	set.StringArrayVar(&f.dbc, "dbc", nil, "DBC `[canN=]FILE`, for one bus or all; may be repeated, the first that fits wins")
-	set.StringVar(&f.format, "format", "", "candump, asc, csv or raw-csv (default csv with --dbc, else candump)")
+	set.StringVar(&f.format, "format", "", "candump, asc, csv, raw-csv or parquet (default parquet with --dbc, else candump)")
 	set.StringVarP(&f.output, "output", "o", "", "folder of the tables; file of other formats (default standard output)")
 	set.StringVar(&f.layout, "layout", "hive", "hive: device=D/message=M/date=Y-M-D/SESSION_SPLIT; canedge: D/CAN1_M/Y/M/D/SESSION_SPLIT")
 	set.StringSliceVar(&f.messages, "messages", nil, "only messages with these `names` (patterns with * ? [a-z])")
@@ -112,14 +112,14 @@ func (s *settings) chooseFormat() error {
 	if s.format == "" {
 		s.format = "candump"
 		if len(s.dbc) > 0 {
-			s.format = "csv"
+			s.format = "parquet"
 		}
 	}
 	switch {
-	case s.format == "arrow", s.format == "parquet":
-		return usage("--format %s: not in this version", s.format)
-	case !slices.Contains([]string{"candump", "asc", "csv", "raw-csv"}, s.format):
-		return usage("--format %s: wanted candump, asc, csv or raw-csv", s.format)
+	case s.format == "arrow":
+		return usage("--format arrow: not in this version")
+	case !slices.Contains([]string{"candump", "asc", "csv", "raw-csv", "parquet"}, s.format):
+		return usage("--format %s: wanted candump, asc, csv, raw-csv or parquet", s.format)
 	case s.tables() && len(s.dbc) == 0:
 		return usage("--format %s: wanted --dbc FILE (raw-csv and candump need none)", s.format)
 	case s.tables() && s.output == "":

@@ -13,6 +13,7 @@ import (
 	"canseal/decode/dbc"
 	"canseal/decode/folder"
 	"canseal/decode/input"
+	"canseal/decode/parquet"
 	"canseal/decode/table"
 	"canseal/decode/text"
 	"canseal/mdf"
@@ -35,6 +36,7 @@ type tables struct {
 	messages map[messageKey]*table.Message
 	side     []*sideTable
 	files    map[fileKey]*outFile
+	memory   parquet.Memory
 }
 
 // plans are the messages of one device.
@@ -271,7 +273,7 @@ func (t *tables) file(s *table.Schema, bus uint8, day, first int64) (*outFile, e
 	if err != nil {
 		return nil, err
 	}
-	w, err := newWriter(t.format, file, s)
+	w, err := t.writer(file, s)
 	if err != nil {
 		return nil, fmt.Errorf("begin %s: %w", file.Name, err)
 	}
@@ -280,7 +282,10 @@ func (t *tables) file(s *table.Schema, bus uint8, day, first int64) (*outFile, e
 	return f, nil
 }
 
-func newWriter(format string, w io.Writer, s *table.Schema) (table.Writer, error) {
+func (t *tables) writer(w io.Writer, s *table.Schema) (table.Writer, error) {
+	if t.format == "parquet" {
+		return parquet.NewWriter(w, s, &t.memory)
+	}
 	return text.NewCSV(w, s)
 }
 

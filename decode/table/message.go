@@ -45,8 +45,8 @@ func NewMessage(m *decode.Message, bus uint8, c Choice) *Message {
 	t := &Message{bus: bus, raw: c.Raw, schema: Schema{Name: m.Name, Columns: []Column{
 		{Name: "t", Type: Time, Comment: "time, UTC"},
 		{Name: "t_ns", Type: Int, Exact: true, Unit: "ns", Comment: "time since 1970, UTC"},
-		{Name: "bus", Type: Int, Comment: "number of the bus, from 1"},
-		{Name: "id", Type: Int, Comment: "identifier of the frame"},
+		{Name: "bus", Type: Int, Few: true, Comment: "number of the bus, from 1"},
+		{Name: "id", Type: Int, Few: true, Comment: "identifier of the frame"},
 		{Name: "verdict", Type: Text, Comment: "of its authentication"},
 		{Name: "clock", Type: Text, Comment: "how far the time can be trusted"},
 		{Name: "missing", Type: Text, Nullable: true, Comment: "why signals are null"},

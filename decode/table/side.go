@@ -24,7 +24,7 @@ const (
 var times = []Column{
 	{Name: "t", Type: Time, Comment: "time, UTC"},
 	{Name: "t_ns", Type: Int, Exact: true, Unit: "ns", Comment: "time since 1970, UTC"},
-	{Name: "bus", Type: Int, Comment: "number of the bus, from 1; 0: all"},
+	{Name: "bus", Type: Int, Few: true, Comment: "number of the bus, from 1; 0: all"},
 }
 
 func newSide(name string, columns ...Column) *Side {
@@ -34,8 +34,8 @@ func newSide(name string, columns ...Column) *Side {
 // NewUnknown makes the table of frames that no DBC file knows.
 func NewUnknown() *Side {
 	return newSide(UnknownName,
-		Column{Name: "id", Type: Int}, Column{Name: "extended", Type: Bool}, Column{Name: "remote", Type: Bool},
-		Column{Name: "error", Type: Bool}, Column{Name: "fd", Type: Bool}, Column{Name: "dlc", Type: Int},
+		Column{Name: "id", Type: Int, Few: true}, Column{Name: "extended", Type: Bool}, Column{Name: "remote", Type: Bool},
+		Column{Name: "error", Type: Bool}, Column{Name: "fd", Type: Bool}, Column{Name: "dlc", Type: Int, Few: true},
 		Column{Name: "data", Type: Bytes}, Column{Name: "encrypted", Type: Bool},
 		Column{Name: "verdict", Type: Text}, Column{Name: "clock", Type: Text},
 	)

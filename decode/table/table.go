@@ -25,6 +25,7 @@ type Column struct {
 	Type     Type
 	Nullable bool
 	Exact    bool // Int: the nanoseconds of column t, for formats that lack them there
+	Few      bool // not many different values
 	Unit     string
 	Comment  string
 	Choices  []dbc.Choice // descriptions of raw values

@@ -1,0 +1,32 @@
+// Package parquet writes tables as Parquet files that DuckDB, Spark, Athena,
+// pandas and Polars read. It alone knows Apache Arrow.
+//
+//	table.Type   Parquet                        Arrow
+//	Time         INT64 TIMESTAMP(MICROS, UTC)   timestamp[us, UTC]
+//	Int          INT64                          int64
+//	Unsigned     INT64 INT(64, unsigned)        uint64
+//	Float        DOUBLE                         double
+//	Text         BYTE_ARRAY STRING              string
+//	Bytes        BYTE_ARRAY                     binary
+//	Bool         BOOLEAN                        bool
+//
+// Times are microseconds, because many readers know no nanoseconds with a time
+// zone; the column t_ns beside them is exact.
+//
+// A Write is a row group; pages are compressed with snappy. Columns of few
+// different values (texts, identifiers, signals with value descriptions) have
+// dictionaries, times are DELTA_BINARY_PACKED, all else is PLAIN.
+//
+// The same rows give the same bytes.
+//
+// # Metadata
+//
+// Of the file: the schema's properties (message, dbc, dbc_sha256...), and
+// ARROW:schema, from which Arrow readers have the metadata of fields:
+//
+//	unit      of the values
+//	comment   of the DBC file
+//	choices   JSON: descriptions by raw value, {"0":"off","1":"on"}
+//
+// The property "columns" has the same as JSON for other readers.
+package parquet

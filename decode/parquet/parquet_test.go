@@ -1,0 +1,196 @@
+package parquet
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow/go/v17/parquet"
+	"github.com/apache/arrow/go/v17/parquet/file"
+
+	"canseal/decode/dbc"
+	"canseal/decode/table"
+)
+
+var everything = table.Schema{
+	Name: "Everything",
+	Columns: []table.Column{
+		{Name: "t", Type: table.Time},
+		{Name: "t_ns", Type: table.Int, Exact: true, Unit: "ns"},
+		{Name: "id", Type: table.Int, Few: true},
+		{Name: "verdict", Type: table.Text},
+		{Name: "speed", Type: table.Float, Nullable: true, Unit: "km/h", Comment: "caf\xe9"},
+		{Name: "gear", Type: table.Float, Nullable: true, Choices: []dbc.Choice{{Value: 0, Text: "off"}, {Value: 1, Text: "on"}}},
+		{Name: "big", Type: table.Unsigned},
+		{Name: "data", Type: table.Bytes, Nullable: true},
+		{Name: "ok", Type: table.Bool},
+	},
+	Properties: [][2]string{{"message", "Everything"}, {"dbc_sha256", "abc"}},
+}
+
+const begin = 1_795_176_000_000_000_000
+
+// rows are n rows; every third has no speed and no data.
+func rows(n int) table.Rows {
+	return table.Rows{N: n, Fill: func(column int, v *table.Values) {
+		v.Ints, v.Floats, v.Blobs, v.Codes, v.Null = nil, nil, nil, nil, nil
+		for i := range n {
+			v.Ints = append(v.Ints, []int64{begin + int64(i)*1001, begin + int64(i)*1001, 256, 0, 0, 0, int64(-1 - i), 0, int64(i % 2)}[column])
+			v.Floats = append(v.Floats, []float64{float64(i) / 8, float64(i % 2)}[column%2])
+			v.Blobs = append(v.Blobs, []byte{byte(i), 0})
+			v.Codes = append(v.Codes, uint8(i%2))
+			if column == 4 || column == 7 {
+				v.Null = append(v.Null, i%3 == 0)
+			}
+		}
+		v.Texts = []string{"not checked", "authentic"}
+	}}
+}
+
+func written(t testing.TB, groups ...int) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w, err := NewWriter(&b, &everything, &Memory{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range groups {
+		if err := w.Write(rows(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// column reads one column of a row group as text.
+func column(t *testing.T, r *file.Reader, group, index int) string {
+	t.Helper()
+	chunk, err := r.RowGroup(group).Column(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	levels := make([]int16, 10)
+	switch c := chunk.(type) {
+	case *file.Int64ColumnChunkReader:
+		v := make([]int64, 10)
+		total, n, _ := c.ReadBatch(10, v, levels, nil)
+		return fmt.Sprint(v[:n], levels[:total])
+	case *file.Float64ColumnChunkReader:
+		v := make([]float64, 10)
+		total, n, _ := c.ReadBatch(10, v, levels, nil)
+		return fmt.Sprint(v[:n], levels[:total])
+	case *file.ByteArrayColumnChunkReader:
+		v := make([]parquet.ByteArray, 10)
+		total, n, _ := c.ReadBatch(10, v, levels, nil)
+		return fmt.Sprintf("%q %v", v[:n], levels[:total])
+	case *file.BooleanColumnChunkReader:
+		v := make([]bool, 10)
+		total, n, _ := c.ReadBatch(10, v, levels, nil)
+		return fmt.Sprint(v[:n], levels[:total])
+	}
+	t.Fatalf("%T", chunk)
+	return ""
+}
+
+func TestWhatIsWrittenIsReadBack(t *testing.T) {
+	r, err := file.NewParquetReader(bytes.NewReader(written(t, 4, 2)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.NumRows() != 6 || r.NumRowGroups() != 2 {
+		t.Errorf("%d rows, %d groups", r.NumRows(), r.NumRowGroups())
+	}
+	us := int64(begin / 1000)
+	for i, want := range []string{
+		fmt.Sprint([]int64{us, us + 1, us + 2, us + 3}, "[0 0 0 0]"),
+		fmt.Sprint([]int64{begin, begin + 1001, begin + 2002, begin + 3003}, "[0 0 0 0]"),
+		"[256 256 256 256] [0 0 0 0]",
+		`["not checked" "authentic" "not checked" "authentic"] [0 0 0 0]`,
+		"[0.125 0.25] [0 1 1 0]",
+		"[0 1 0 1] [1 1 1 1]",
+		"[-1 -2 -3 -4] [0 0 0 0]",
+		`["\x01\x00" "\x02\x00"] [0 1 1 0]`,
+		"[false true false true] [0 0 0 0]",
+	} {
+		got := strings.ReplaceAll(column(t, r, 0, i), " [0 0 0 0]", "[0 0 0 0]")
+		if want = strings.ReplaceAll(want, " [0 0 0 0]", "[0 0 0 0]"); got != want {
+			t.Errorf("%s: %s, wanted %s", everything.Columns[i].Name, got, want)
+		}
+	}
+}
+
+func TestTheFileSaysWhatItsColumnsMean(t *testing.T) {
+	r, err := file.NewParquetReader(bytes.NewReader(written(t, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pairs := r.MetaData().KeyValueMetadata()
+	for key, want := range map[string]string{
+		"dbc_sha256": "abc",
+		"columns":    `{"name":"speed","unit":"km/h","comment":"caf\ufffd"},{"name":"gear","choices":{"0":"off","1":"on"}}`,
+	} {
+		if v := pairs.FindValue(key); v == nil || !strings.Contains(*v, want) {
+			t.Errorf("%s: %v, wanted %s", key, v, want)
+		}
+	}
+	if got := r.MetaData().Schema.Column(0).LogicalType().String(); !strings.Contains(got, "isAdjustedToUTC=true") || !strings.Contains(got, "microseconds") {
+		t.Error(got)
+	}
+}
+
+func TestTheSameRowsGiveTheSameBytes(t *testing.T) {
+	if !bytes.Equal(written(t, 1000, 10), written(t, 1000, 10)) {
+		t.Error("they differ")
+	}
+}
+
+// broken fails after so many bytes.
+type broken struct{ left int }
+
+var errBroken = errors.New("the card is full")
+
+func (b *broken) Write(p []byte) (int, error) {
+	if b.left -= len(p); b.left < 0 {
+		return 0, errBroken
+	}
+	return len(p), nil
+}
+
+func TestEveryFailureOfAWriteIsTold(t *testing.T) {
+	size := len(written(t, 100))
+	for left := 0; left < size; left += 7 {
+		w, err := NewWriter(&broken{left}, &everything, &Memory{})
+		if err == nil {
+			err = errors.Join(w.Write(rows(100)), w.Close())
+		}
+		if left >= 4 && !errors.Is(err, errBroken) || err == nil {
+			t.Fatalf("after %d of %d bytes: %v", left, size, err)
+		}
+	}
+}
+
+func TestValuesThatAreNoNumbersAreKept(t *testing.T) {
+	s := table.Schema{Columns: []table.Column{{Name: "x", Type: table.Float}}}
+	var b bytes.Buffer
+	w, err := NewWriter(&b, &s, &Memory{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill := func(_ int, v *table.Values) { v.Floats = []float64{math.NaN(), math.Inf(1), 0} }
+	if err := errors.Join(w.Write(table.Rows{N: 3, Fill: fill}), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := file.NewParquetReader(bytes.NewReader(b.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := column(t, r, 0, 0); got != "[NaN +Inf 0] [0 0 0]" {
+		t.Error(got)
+	}
+}

@@ -51,6 +51,10 @@ func (s *Session) segment(segment *Segment, yield func(*Item) bool) bool {
 	out := Item{Segment: segment}
 	wanted := newSpan(s.in.o.From, s.in.o.To)
 	d := dates{ours: segment.Header.Ours, clocks: segment.clocks, boot: s.in.boot(s, segment)}
+	if d.outside(segment, &wanted) {
+		segment.Report.Outside = segment.survey.Records
+		return true
+	}
 	for it, err := range s.items(r) {
 		if err != nil {
 			segment.Err = wrap(segment, err)
@@ -68,6 +72,18 @@ func (s *Session) segment(segment *Segment, yield func(*Item) bool) bool {
 		}
 	}
 	return true
+}
+
+// outside tells whether nothing of a segment is wanted, as far as its survey
+// can tell.
+func (d *dates) outside(s *Segment, wanted *span) bool {
+	v := s.survey
+	if !s.known || v.Records == 0 || s.Header.Sorted {
+		return false
+	}
+	first, _ := d.at(v.First)
+	last, _ := d.at(v.Last)
+	return first == last && (wanted.hasTo && v.First+first >= wanted.to || wanted.hasFrom && v.Last+last < wanted.from)
 }
 
 // finish corrects the times of an item and settles its verdict.

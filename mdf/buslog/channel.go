@@ -99,7 +99,7 @@ type number struct {
 
 // numberOf makes the number of a channel; one that cannot be read is absent.
 func numberOf(c *channel) number {
-	if c == nil {
+	if c == nil || c.kind == virtualMaster {
 		return number{}
 	}
 	if c.kind == virtual {

@@ -99,7 +99,9 @@ func (f *File) Header() Header { return f.header }
 
 // Survey is what a walk through the whole file found before it is read.
 type Survey struct {
-	Back int64 // ns: how far a record steps back behind one before it, at most
+	Back        int64  // ns: how far a record steps back behind one before it, at most
+	Records     uint64 // that were seen; of a sorted file of ours only the side records
+	First, Last int64  // ns since 1970 UTC: none of them lies outside
 }
 
 // Survey walks through the file, and hands its side records to side, which may
@@ -108,7 +110,7 @@ func (f *File) Survey(side func(mdf.Record)) (Survey, error) {
 	var report Report // the same damage will be found again
 	found := Survey{}
 	p := f.begin(&report, func(d *dataGroup) bool { return !f.header.Sorted || d.aside() })
-	newest := int64(-timeLimit)
+	newest, oldest := int64(-timeLimit), int64(timeLimit)
 	for some := make([]record, ahead); ; p.recycle() {
 		n := p.next(some)
 		if n == 0 {
@@ -116,6 +118,7 @@ func (f *File) Survey(side func(mdf.Record)) (Survey, error) {
 		}
 		for i := range some[:n] {
 			r := &some[i]
+			oldest = min(oldest, r.time)
 			if r.time < newest {
 				found.Back = max(found.Back, newest-r.time)
 			} else {
@@ -126,11 +129,15 @@ func (f *File) Survey(side func(mdf.Record)) (Survey, error) {
 			}
 		}
 		if len(p.streams) == 1 && p.streams[0].head == len(p.streams[0].queue) {
-			p.streams[0].skim(&newest, &found.Back)
+			found.Records += p.streams[0].skim(&newest, &found.Back)
 		}
+		found.Records += uint64(n)
 	}
 	if f.header.Sorted {
 		found.Back = 0
+	}
+	if found.Records > 0 { // what steps back is no older than the newest before it by more than Back
+		found.First, found.Last = f.header.Start+min(oldest, newest)-found.Back, f.header.Start+newest
 	}
 	f.survey = &found
 	return found, nil

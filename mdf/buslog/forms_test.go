@@ -379,6 +379,27 @@ func TestADamagedRecordIDCostsAFewRecords(t *testing.T) {
 	}
 }
 
+func TestATransposedBlockMayClaimAnyWidth(t *testing.T) {
+	m := newMaker(true, 0)
+	cg := m.group(0, "CAN_DataFrame", 24, 1, nanos, plain())
+	dz := m.packed("DT", row(0.0, 0), 24)
+	binary.LittleEndian.PutUint32(m.b[dz+28:], 0xFFFFFFFF) // once, that many steps were taken for nothing
+	m.dataGroup(0, dz, cg)
+	if _, report := frames(t, m.b); report.Frames > 1 {
+		t.Errorf("%+v", report)
+	}
+}
+
+func TestAMemberWithoutBytesIsNotReadBeyondTheRecord(t *testing.T) {
+	m := newMaker(true, 0)
+	members := plain()
+	members[6].kind, members[6].at = 3, 30_000 // a virtual master has no place
+	members[1].kind, members[1].at = 3, 30_000
+	cg := m.group(0, "CAN_DataFrame", 24, 1, nanos, members)
+	m.dataGroup(0, m.block("DT", nil, row(0.0, 0)), cg)
+	surviveQuick(t, m.b)
+}
+
 func TestBlocksThatAreLinkedAgainAndAgainEnd(t *testing.T) {
 	m := newMaker(true, 0)
 	cg := m.group(0, "CAN_DataFrame", 24, 0, nanos, plain())

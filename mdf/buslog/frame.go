@@ -80,7 +80,7 @@ func payloadsOf(c *channel) payloads {
 		if offset := numberOf(&plain); offset.there {
 			return payloads{kind: inBlock, at: c.data, offset: offset} // inGroup once the block is known to be a CG
 		}
-	case c.kind != virtual && c.bit == 0 && c.bits >= 8:
+	case (c.kind == fixedLength || c.kind == greatest) && c.bit == 0 && c.bits >= 8:
 		return payloads{kind: inRecord, byte: c.byte, room: min(c.bits/8, can.MaxData)}
 	}
 	return payloads{}

@@ -3,7 +3,9 @@ package buslog_test
 import (
 	"bytes"
 	"io"
+	"math/rand/v2"
 	"runtime"
+	"slices"
 	"testing"
 
 	"canseal/mdf/buslog"
@@ -114,6 +116,34 @@ func TestEveryDamagedByteIsSurvived(t *testing.T) {
 				}()
 			}
 		}
+	}
+}
+
+// mangle changes a file in a few places: bytes, great numbers, pieces put in
+// and copied.
+func mangle(r *rand.Rand, b []byte) []byte {
+	b = bytes.Clone(b)
+	for range 1 + r.IntN(4) {
+		at := r.IntN(len(b))
+		switch r.IntN(4) {
+		case 0:
+			b[at] = byte(r.Uint32())
+		case 1:
+			copy(b[at:], []byte{255, 255, 255, 255, 255, 255, 255, 127}[:min(8, len(b)-at)])
+		case 2:
+			b = slices.Insert(b, at, bytes.Repeat([]byte{byte(r.Uint32())}, r.IntN(1000))...)
+		case 3:
+			from := r.IntN(len(b))
+			copy(b[at:], b[from:min(len(b), from+r.IntN(100))])
+		}
+	}
+	return b
+}
+
+func TestMangledFilesAreSurvived(t *testing.T) {
+	all, r := seeds(t), rand.New(rand.NewPCG(1, 2))
+	for range 3000 {
+		surviveQuick(t, mangle(r, all[r.IntN(len(all))]))
 	}
 }
 

@@ -112,7 +112,7 @@ func (s *stream) past(n, pos int, records []record) {
 
 // skim is quick for who wants to know only how far times go back, up to the
 // first record that is aside.
-func (s *stream) skim(newest, back *int64) {
+func (s *stream) skim(newest, back *int64) (n uint64) {
 	pos, buf := s.pos, s.buf
 	for s.d.ridLen == 1 && pos < s.n {
 		g := s.d.index[buf[pos]]
@@ -130,9 +130,11 @@ func (s *stream) skim(newest, back *int64) {
 		}
 		pos += g.need
 		s.last = t
-		s.seen++
+		n++
 	}
 	s.pos = pos
+	s.seen += n
+	return n
 }
 
 // next reads the next record; io.EOF behind the last.

@@ -8,6 +8,9 @@ import "encoding/binary"
 func transpose(rows, columns []byte, width int) {
 	n := len(columns) / width
 	copy(rows[n*width:], columns[n*width:])
+	if n == 0 {
+		return // whatever the width says
+	}
 	squares, whole := width&^7, n&^7
 	for at := 0; at < squares; at += 8 {
 		for i := 0; i < whole; i += 8 {

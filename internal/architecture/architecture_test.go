@@ -21,6 +21,7 @@ var mayImport = map[string][]string{
 	"mdf":                    {"can"},
 	"mdf/buslog":             {"can", "mdf"},
 	"mdf/container":          {},
+	"cancrypt":               {"can"},
 	"segment":                {"internal/durable"},
 	"logger":                 {"segment", "cancrypt", "mdf", "can", "internal/*"},
 	"uploader":               {"segment", "internal/*"},

@@ -44,9 +44,8 @@ func (b *blob) have(pos uint64, n int64) bool {
 
 // more reads on, keeping some history before what is asked for next.
 func (b *blob) more(pos int64) {
-	keep := b.n
 	if b.n > len(b.buf)-slack-maxPayload {
-		keep = min(b.n, history)
+		keep := min(b.n, history)
 		if behind := b.base + int64(b.n) - pos; behind > int64(keep) { // the payload asked for stays
 			keep = int(behind)
 		}

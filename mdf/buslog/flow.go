@@ -93,6 +93,7 @@ func (w *flow) part() error {
 		w.left -= over
 		w.p.damage(at, over, corrupt(at, fmt.Sprintf("%d bytes of records", w.left+over), "the end of the file at %d", w.p.f.end))
 	}
+	w.left = max(w.left, 0)
 	return w.visit(at, headSize+w.left)
 }
 

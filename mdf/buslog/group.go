@@ -39,7 +39,6 @@ type group struct {
 	frame frame
 
 	payload *group // of a VLSD group: the one whose payloads these are
-	stored  uint64 // VLSD: bytes of the stream of payloads so far
 }
 
 // dataGroup is a DG block: groups that share one flow of records.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,10 +18,8 @@ const endOfDays = math.MaxInt32 * 1_000_000_000
 // System reads CLOCK_REALTIME and CLOCK_BOOTTIME, as close together as can be,
 // and asks the kernel how sure it is (adjtimex).
 func System() Reading {
-	var boot, wall unix.Timespec
-	unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot)
-	unix.ClockGettime(unix.CLOCK_REALTIME, &wall)
-	r := Reading{Wall: wall.Nano(), Boot: boot.Nano(), ErrorMicros: Unsure}
+	wall, boot := together()
+	r := Reading{Wall: wall, Boot: boot, ErrorMicros: Unsure}
 	var t unix.Timex
 	if _, err := unix.Adjtimex(&t); err == nil && t.Status&unix.STA_UNSYNC == 0 {
 		r.Synchronised, r.Source = true, SourceKernel
@@ -29,6 +28,22 @@ func System() Reading {
 	}
 	r.Source = unsynchronised(r.Wall)
 	return r
+}
+
+// together reads the wall clock between two looks at the other one, again while
+// they lie so far apart that a busy machine would look like a clock that was set.
+func together() (wall, boot int64) {
+	best := int64(math.MaxInt64)
+	for try := 0; try < 10 && best > int64(time.Millisecond); try++ {
+		var before, between, after unix.Timespec
+		unix.ClockGettime(unix.CLOCK_BOOTTIME, &before)
+		unix.ClockGettime(unix.CLOCK_REALTIME, &between)
+		unix.ClockGettime(unix.CLOCK_BOOTTIME, &after)
+		if apart := after.Nano() - before.Nano(); apart < best {
+			best, wall, boot = apart, between.Nano(), before.Nano()
+		}
+	}
+	return wall, boot
 }
 
 // unsynchronised tells where a time that nobody vouches for comes from: the

@@ -30,7 +30,16 @@
 // file is walked once before (Survey), times only; the window then holds just
 // the records of that span, at most Options.Window bytes. Where that is not
 // enough, items come late and are counted (Report.Late). A sorted file of ours
-// is not walked twice.
+// is not walked twice, unless another program saved it since.
+//
+// # What does not fit
+//
+//	a classic DLC above 8 with a length by table   8 bytes
+//	DLC and length that contradict each other      the length counts; FD is filled up with zeros
+//	no IDE                                         bit 31 of ID
+//	no EDL                                         FD if there are more than 8 bytes
+//	CAN_ErrorFrame of others                       a message of the kernel of the same type
+//	BusChannel 0 (python-can)                      Bus 0
 //
 // # What a file can cost
 //

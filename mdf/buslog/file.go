@@ -20,14 +20,15 @@ type Options struct {
 // File is an MDF 4 file with the frames of a bus. One goroutine uses it.
 type File struct {
 	*source
-	header Header
-	flags  uint16 // of what is not finalised
-	end    int64  // of the records: less than size where what follows may be anything
-	groups []*dataGroup
-	wrong  []Damage // of the metadata
-	chunk  int
-	room   int
-	survey *Survey
+	header  Header
+	flags   uint16 // of what is not finalised
+	end     int64  // of the records: less than size where what follows may be anything
+	groups  []*dataGroup
+	wrong   []Damage // of the metadata
+	handled bool     // another program saved it since it was made
+	chunk   int
+	room    int
+	survey  *Survey
 }
 
 // Open reads the head of a file of size bytes. A damaged group is no error: it
@@ -53,8 +54,7 @@ func Open(r io.ReaderAt, size int64, o Options) (*File, error) {
 		flows += d.flows()
 	}
 	f.chunk = max(int(min(maxChunks/int64(max(flows, 1)), chunkSize, size))&^7, 2*maxRecord)
-	f.header.Sorted = f.header.Ours && len(f.groups) > 1
-	f.header.Ours = f.header.Ours && f.header.End != "" // a file of ours that others saved is one of others
+	f.header.Sorted = f.header.Ours && len(f.groups) > 1 && !f.handled
 	return f, f.trust()
 }
 

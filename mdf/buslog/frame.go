@@ -48,9 +48,7 @@ func (f *File) frameOf(g *group, owner string, channels []channel) error {
 		edl: n("EDL"), brs: n("BRS"), esi: n("ESI"),
 	}
 	g.frame.wideID = !g.frame.ide.there
-	if f.header.Ours {
-		g.frame.otherTx, g.frame.hidden, g.frame.verdict = n("OtherTx"), n("Encrypted"), n("AuthVerdict")
-	}
+	g.frame.otherTx, g.frame.hidden, g.frame.verdict = n("OtherTx"), n("Encrypted"), n("AuthVerdict") // ours, and others keep them
 	switch g.stage {
 	case stageError:
 		g.frame.errorClass, g.frame.errorType = n("ErrorClass"), n("ErrorType")
@@ -65,7 +63,7 @@ func (f *File) frameOf(g *group, owner string, channels []channel) error {
 				p.kind = inGroup
 			}
 		}
-		g.frame.ours = f.header.Ours && g.frame.isOurs(g.time)
+		g.frame.ours = g.frame.isOurs(g.time)
 	}
 	return nil
 }

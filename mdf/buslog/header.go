@@ -62,6 +62,9 @@ func (f *File) head() (firstGroup int64, err error) {
 		f.header.Start -= (int64(int16(hd.u16(8))) + int64(int16(hd.u16(10)))) * 60e9
 	}
 	f.say(comment(f.text(hd.links[5])))
+	if fh, err := f.block(hd.links[1], "FH", 2, 16); err == nil {
+		f.handled = fh.links[0] != 0
+	}
 	return hd.links[0], nil
 }
 

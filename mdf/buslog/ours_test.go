@@ -2,6 +2,7 @@ package buslog_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"slices"
@@ -252,5 +253,19 @@ func BenchmarkLayoutB(b *testing.B) {
 		"css-api-examples/layout-a/2F6913DB/00000004/00000001.MF4",
 	} {
 		b.Run(name, func(b *testing.B) { bench(b, func() *buslog.File { return sample(b, name) }) })
+	}
+}
+
+func TestAFileOfOursThatAnotherProgramSavedIsNotTakenForSorted(t *testing.T) {
+	b := lives(t, mixed(500))["compressed"]
+	want, _ := read(t, b)
+	if !open(t, b).Header().Sorted {
+		t.Fatal("a compressed file is not sorted")
+	}
+	history := int64(binary.LittleEndian.Uint64(b[64+24+8:]))
+	binary.LittleEndian.PutUint64(b[history+24:], uint64(history)) // one more line of history
+	got, _ := read(t, b)
+	if h := open(t, b).Header(); h.Sorted || !h.Ours || !slices.Equal(got, want) {
+		t.Errorf("%+v, %d items, want %d", h, len(got), len(want))
 	}
 }

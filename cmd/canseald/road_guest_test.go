@@ -128,7 +128,7 @@ func TestGuestClockIn1970(t *testing.T) {
 	d.await(t, "a time below the floor, said", func(f *appliance.Facts) bool { return f.TimeState == "below_floor" })
 	now := time.Date(2027, 3, 1, 12, 0, 0, 0, time.UTC)
 	setClock(t, now)
-	d.await(t, "the step noticed", func(f *appliance.Facts) bool { return f.Clock.Steps == 1 && f.Log.Split == 2 })
+	d.await(t, "the step noticed", func(f *appliance.Facts) bool { return f.Clock.Steps >= 1 && f.Log.Split == 2 })
 	d.record(t, dir, "second", 2*drive)
 	d.stop(t)
 

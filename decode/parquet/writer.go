@@ -28,6 +28,7 @@ type Memory struct {
 	floats []float64
 	texts  []parquet.ByteArray
 	bools  []bool
+	codes  []uint8
 }
 
 // sink keeps the file open when its Parquet part is finished, and remembers
@@ -125,6 +126,14 @@ func (p *Writer) Close() (err error) {
 // column writes the values of one column: those that are null are left out,
 // and have the level 0.
 func (m *Memory) column(w file.ColumnChunkWriter, c *table.Column, v *table.Values, n int) (err error) {
+	switch {
+	case c.Type == table.Text && !c.Nullable:
+		return m.texts8(w, v)
+	case c.Few && !c.Nullable:
+		if dictionary, few := m.distinct(v.Ints); few {
+			return ints8(w, m.codes, dictionary)
+		}
+	}
 	levels := m.levelsOf(c, v, n)
 	switch w := w.(type) {
 	case *file.Int64ColumnChunkWriter:

@@ -3,6 +3,7 @@ package text
 import (
 	"bufio"
 	"io"
+	"math/bits"
 	"strconv"
 	"time"
 
@@ -14,7 +15,6 @@ type ASC struct {
 	w     *bufio.Writer
 	begin int64 // µs: time of the first frame
 	begun bool
-	line  []byte
 }
 
 // NewASC makes an ASC log in w. Its head is written with the first frame.
@@ -27,14 +27,13 @@ func (a *ASC) Frame(e *can.Event) error {
 			return err
 		}
 	}
-	a.line = appendASCTime(a.line[:0], max(0, micros(e.Time)-a.begin))
+	line := appendASCTime(a.w.AvailableBuffer(), max(0, micros(e.Time)-a.begin))
 	if e.Frame.Is(can.FD) {
-		a.line = appendASCFD(a.line, e)
+		line = appendASCFD(line, e)
 	} else {
-		a.line = appendASCClassic(a.line, e)
+		line = appendASCClassic(line, e)
 	}
-	a.line = append(a.line, '\n')
-	_, err := a.w.Write(a.line)
+	_, err := a.w.Write(append(line, '\n'))
 	return err
 }
 
@@ -68,11 +67,9 @@ func (a *ASC) Close() error {
 func appendASCTime(dst []byte, us int64) []byte {
 	seconds, rest := us/1e6, us%1e6
 	dst = appendPadded(dst, seconds, 4)
-	dst = append(dst, '.')
-	for unit := int64(1e5); unit > 0; unit /= 10 {
-		dst = append(dst, '0'+byte(rest/unit%10))
-	}
-	return append(dst, ' ')
+	text := [8]byte{0: '.', 7: ' '}
+	putDigits(text[1:7], uint32(rest))
+	return append(dst, text[:]...)
 }
 
 // appendPadded prints a number right-aligned.
@@ -91,20 +88,27 @@ const hexDigits = "0123456789ABCDEF"
 
 // appendASCID prints the identifier, and x behind one of 29 bits, else a blank.
 func appendASCID(dst []byte, f *can.Frame) []byte {
-	for shift := 28; shift >= 0; shift -= 4 {
-		if digit := f.ID >> shift; digit != 0 || shift == 0 {
-			dst = append(dst, hexDigits[digit&15])
-		}
-	}
+	digits := max(1, (bits.Len32(f.ID)+3)/4)
+	text := [9]byte{8: ' '}
 	if f.Is(can.Extended) {
-		return append(dst, 'x')
+		text[8] = 'x'
 	}
-	return append(dst, ' ')
+	for i, id := 7, f.ID; i >= 8-digits; i, id = i-1, id>>4 {
+		text[i] = hexDigits[id&15]
+	}
+	return append(dst, text[8-digits:]...)
 }
 
 func appendASCData(dst []byte, data []byte) []byte {
-	for _, b := range data {
-		dst = append(dst, ' ', hexDigits[b>>4], hexDigits[b&15])
+	for len(data) > 0 {
+		part := data[:min(8, len(data))]
+		data = data[len(part):]
+		var cells [3 * 8]byte
+		for i, b := range part {
+			cell := cells[3*i:][:3]
+			cell[0], cell[1], cell[2] = ' ', hexDigits[b>>4], hexDigits[b&15]
+		}
+		dst = append(dst, cells[:3*len(part)]...)
 	}
 	return dst
 }

@@ -15,7 +15,6 @@ const RawHead = "t,bus,id,extended,type,fd,brs,esi,dir,dlc,length,data,verdict,e
 // Raw writes a line for each frame.
 type Raw struct {
 	w     *bufio.Writer
-	line  []byte
 	clock stamp
 }
 
@@ -29,7 +28,7 @@ func NewRaw(w io.Writer) (*Raw, error) {
 // Frame adds a frame; clock says how far its time can be trusted.
 func (r *Raw) Frame(e *can.Event, encrypted bool, clock string) error {
 	f := &e.Frame
-	dst := r.clock.append(r.line[:0], e.Time)
+	dst := r.clock.append(r.w.AvailableBuffer(), e.Time)
 	dst = append(dst, ',')
 	dst = strconv.AppendUint(dst, uint64(e.Bus), 10)
 	dst = append(dst, ',')
@@ -46,7 +45,6 @@ func (r *Raw) Frame(e *can.Event, encrypted bool, clock string) error {
 	dst = append(append(dst, ','), e.Verdict.String()...)
 	dst = appendBit(dst, encrypted)
 	dst = append(append(append(dst, ','), clock...), '\n')
-	r.line = dst
 	_, err := r.w.Write(dst)
 	return err
 }

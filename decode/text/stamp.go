@@ -18,9 +18,15 @@ func (s *stamp) append(dst []byte, ns int64) []byte {
 		s.second = second
 		s.text = time.Unix(second, 0).UTC().AppendFormat(s.text[:0], "2006-01-02T15:04:05.")
 	}
-	dst = append(dst, s.text...)
-	for unit := int64(1e8); unit > 0; unit /= 10 {
-		dst = append(dst, '0'+byte(rest/unit%10))
+	text := [10]byte{9: 'Z'}
+	putDigits(text[:9], uint32(rest))
+	return append(append(dst, s.text...), text[:]...)
+}
+
+// putDigits fills dst with the digits of n, zeros in front.
+func putDigits(dst []byte, n uint32) {
+	for i := len(dst) - 1; i >= 0; i-- {
+		dst[i] = '0' + byte(n%10)
+		n /= 10
 	}
-	return append(dst, 'Z')
 }

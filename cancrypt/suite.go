@@ -48,6 +48,7 @@ type pads struct {
 	maker padMaker
 	speck speckPad
 	aes   aesPad
+	mk    [2]Key // MK and MK'
 	input [8]byte
 }
 
@@ -92,21 +93,22 @@ func (p *aesPad) pad(input [8]byte) [8]byte {
 
 // start keys the pads; masked says whether additional inputs count.
 func (s *Suite) start(e *Epoch, at Place, masked bool) (mk Key) {
-	mk, second := e.mixed(at.Seq, 0), e.mixed(at.Seq, 64)
-	if masked {
-		xor(mk[:], e.Mask[:])
-		xor(second[:], e.Mask[:])
-	}
 	p := &s.pads
+	for i := range p.mk {
+		p.mk[i] = e.mixed(at.Seq, uint(64*i))
+		if masked {
+			xor(p.mk[i][:], e.Mask[:])
+		}
+	}
 	p.maker = &p.speck
 	if c := s.methods.Pad(); c != PadSpeck {
 		p.aes.wide, p.maker = c == PadAES256, &p.aes
 	}
-	p.maker.key(&mk, &second)
+	p.maker.key(&p.mk[0], &p.mk[1])
 	p.input = [8]byte{2: at.Context, 3: at.Sender}
 	binary.LittleEndian.PutUint16(p.input[4:], e.Number)
 	binary.LittleEndian.PutUint16(p.input[6:], at.Seq)
-	return mk
+	return p.mk[0]
 }
 
 func (p *pads) block(purpose, i uint8) [8]byte {

@@ -1,0 +1,485 @@
+package cancrypt
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"canseal/can"
+)
+
+// EventKind numbers security events (5.4). 1-8 are the error counters.
+type EventKind uint8
+
+const (
+	GroupIgnored    EventKind = 9 + iota // GROUP frame not followed
+	SessionReplayed                      // a start key seen before
+	MemberLost
+	MemberBack
+	MemberLeft
+	MemberUnauthentic // heard in two cycles in a row, none of it right
+	GroupSplit
+	OutOfStep
+	InStep
+
+	AlertHeard EventKind = 11 + iota
+	Join
+	GroupKey
+	UnderGuessing
+	StrangeAddress // heartbeat or GROUP of an address outside the member list
+)
+
+// SecurityEvent is something that an operator may want to know. The judge
+// reports each; who shows them limits their rate.
+type SecurityEvent struct {
+	Time   int64 // of the frame that caused it, or of the deadline
+	Kind   EventKind
+	Sender uint8
+	Word   Word // identity of the frame, 0 for a deadline
+}
+
+// Late is a verdict of a frame that was pending, named by its stamp and
+// identity.
+type Late struct {
+	Time    int64
+	Word    Word
+	Verdict can.Verdict
+}
+
+// Out is what the judge says besides the verdict of the frame at hand. The
+// slices are borrowed: Reset and use it again.
+type Out struct {
+	Late   []Late
+	Events []SecurityEvent
+	Proven [][8]byte // tags of start keys to remember for ever, see JudgeOptions.Seen
+}
+
+// Reset empties it and keeps its memory.
+func (o *Out) Reset() { o.Late, o.Events, o.Proven = o.Late[:0], o.Events[:0], o.Proven[:0] }
+
+// JudgeOptions are a judge's configuration. Nothing of it is ever taken from
+// the bus.
+type JudgeOptions struct {
+	Table   *Table
+	Members []uint8 // addresses, 1-15
+	KeyID   uint8
+	Key     Key // permanent group key
+	Methods Methods
+	Control Word  // control ID of address 0, low nibble free; 170h is usual
+	Event   int64 // event time in ns, a multiple of 100 ms
+	Extra   bool  // additional input "heartbeats"
+
+	// Seen reports whether a start key's tag was remembered by an earlier
+	// session; nil: nothing is known.
+	Seen func(tag [8]byte) bool
+}
+
+const (
+	maxCandidates = 16
+	maxPending    = 1 << 16 // verdicts held back at most; more stay pending
+)
+
+// Judge follows one group on one bus without sending and gives each frame its
+// verdict (5.1-5.5). It is not safe for concurrent use.
+type Judge struct {
+	o       JudgeOptions
+	suite   *Suite
+	members addresses
+	senders addresses // addresses that produce a group AES record
+	pairs   addresses // that produce an AES record of scope 1 only
+
+	candidates []*candidate // the first leads
+	n          uint64
+	now        int64
+	begun      bool
+	lossUntil  int64
+
+	opened  int64 // when the last window opened
+	started bool  // a window was opened ever
+	inStep  bool
+	rightAt int64
+	names   addresses // in whose names frames came since
+	held    []saying  // 13, 9 and 18 that wait until a key is right
+	at      ref       // the frame at hand
+	verdict can.Verdict
+	out     *Out
+}
+
+// saying is a verdict on a frame.
+type saying struct {
+	at      ref
+	verdict can.Verdict
+}
+
+// candidate is a group state with what it said while others differed.
+type candidate struct {
+	group
+	said map[ref]can.Verdict
+}
+
+// NewJudge checks the configuration.
+func NewJudge(o JudgeOptions) (*Judge, error) {
+	suite, err := NewSuite(o.Methods)
+	if err != nil {
+		return nil, err
+	}
+	if o.Table == nil || o.Control&15 != 0 || !o.Control.Valid() || o.Event <= 0 || o.Event%(100*millisecond) != 0 || o.Event > 255*100*millisecond {
+		return nil, wrong("judge", "a table, a control ID with a free nibble and an event time of 0.1-25.5 s", fmt.Sprint(uint32(o.Control), o.Event))
+	}
+	j := &Judge{o: o, suite: suite, inStep: true, candidates: []*candidate{{group: group{next: never}}}}
+	for _, a := range o.Members {
+		if a < 1 || a > maxDevices {
+			return nil, wrong("judge", "members 1-15", a)
+		}
+		j.members.add(a)
+	}
+	for _, r := range o.Table.Records() {
+		switch {
+		case r.Cipher == AESPair && r.Scope == 0:
+			j.senders.add(r.Producer)
+		case r.Cipher == AESPair:
+			j.pairs.add(r.Producer)
+		}
+	}
+	return j, nil
+}
+
+// Frame judges a captured frame; frames come in the order of their stamps.
+// can.Pending means that Out names the frame later, or never.
+func (j *Judge) Frame(e *can.Event, out *Out) can.Verdict {
+	j.out = out
+	j.advance(e.Time)
+	f := &e.Frame
+	if f.Is(can.Error) {
+		return can.NotChecked
+	}
+	w := WordOf(f)
+	control := w&^15 == j.o.Control
+	record := j.o.Table.Find(w)
+	if f.Is(can.Remote) || !control && record == nil {
+		return can.NotListed
+	}
+	j.n++
+	j.at, j.verdict = ref{e.Time, j.n, w}, can.Pending
+	switch {
+	case f.Is(can.FD) && record != nil:
+		j.each(func(c *candidate) { j.structure(c, j.at, NoPreamble, record.Producer, can.MessageWithoutPreamble) })
+	case f.Is(can.FD):
+		return can.NotListed
+	case !control:
+		j.each(func(c *candidate) { j.data(c, record, f) })
+	case f.Len == 5:
+		j.names.add(uint8(w & 15))
+		j.each(func(c *candidate) { j.heartbeat(c, uint8(w&15), [5]byte(f.Data[:5])) })
+	case f.Len == 8:
+		j.each(func(c *candidate) { j.preamble(c, uint8(w&15), (*[8]byte)(f.Data[:8])) })
+	default:
+		j.control(uint8(w&15), f)
+	}
+	j.decide()
+	return j.verdict
+}
+
+// Lost tells that frames of the bus are missing up to a time: what is cut by it
+// is not judged.
+func (j *Judge) Lost(e *can.Event, out *Out) {
+	j.out = out
+	j.advance(e.Time)
+	j.lossUntil = e.Time + sequenceTime
+	for _, c := range j.candidates {
+		for i := range c.sequences {
+			c.sequences[i].cut = c.sequences[i].active
+		}
+	}
+}
+
+// Tick lets time pass on a quiet bus: deadlines before now are processed.
+func (j *Judge) Tick(now int64, out *Out) {
+	j.out = out
+	j.advance(now)
+}
+
+// advance processes the deadlines that end before a frame that ends at t.
+func (j *Judge) advance(t int64) {
+	if !j.begun {
+		j.begun, j.lossUntil = true, t+sequenceTime
+	}
+	j.now = max(j.now, t)
+	for {
+		at := int64(never)
+		for _, c := range j.candidates {
+			at = min(at, c.next)
+		}
+		if at >= t {
+			break
+		}
+		j.expire(at)
+		j.decide()
+	}
+	if j.inStep && j.names.count() >= 2 && j.keyed() && t > j.rightAt+2*j.o.Event {
+		j.inStep = false
+		j.event(OutOfStep, 0, 0, t)
+		j.release(true)
+	}
+}
+
+func (j *Judge) keyed() bool { return j.candidates[0].curKey != 0 }
+
+func (j *Judge) expire(at int64) {
+	j.at, j.verdict = ref{time: at}, can.Pending
+	for _, c := range append([]*candidate(nil), j.candidates...) {
+		if c.next > at {
+			continue
+		}
+		if c.earliest() > at { // an old bound
+			continue
+		}
+		for i := range c.sequences {
+			if s := &c.sequences[i]; s.active && s.deadline == at {
+				j.end(c, s, NoMessage, can.PreambleWithoutMessage)
+			}
+		}
+		if c.cycle.open && c.cycle.start+cycleTime == at {
+			j.close(c, at)
+		}
+		if c.joining && c.windowEnd == at {
+			j.begin(c, at)
+		}
+		c.earliest()
+	}
+}
+
+// each lets every candidate judge the frame at hand. Candidates made meanwhile
+// have judged it already.
+func (j *Judge) each(judge func(c *candidate)) {
+	if len(j.candidates) == 1 {
+		judge(j.candidates[0])
+		return
+	}
+	for _, c := range append([]*candidate(nil), j.candidates...) {
+		judge(c)
+	}
+}
+
+func (j *Judge) event(kind EventKind, sender uint8, w Word, at int64) {
+	j.out.Events = append(j.out.Events, SecurityEvent{at, kind, sender, w})
+}
+
+// leads reports whether events of a candidate are the judge's.
+func (j *Judge) leads(c *candidate) bool { return c == j.candidates[0] }
+
+func (j *Judge) count(c *candidate, kind Counter, sender uint8) {
+	if j.leads(c) {
+		j.event(EventKind(kind), sender, j.at.word, j.at.time)
+	}
+}
+
+func (j *Judge) report(c *candidate, kind EventKind, sender uint8) {
+	if j.leads(c) {
+		j.event(kind, sender, j.at.word, j.at.time)
+	}
+}
+
+// control handles a control message: GROUP, ALERT, or the message of a secured
+// sequence in a pairing.
+func (j *Judge) control(sender uint8, f *can.Frame) {
+	j.verdict = can.NotListed
+	if f.Len > 0 {
+		own := Record{Word: j.at.word, Producer: sender, Scope: 1}
+		for _, c := range j.candidates {
+			s := &c.sequences[slot(sender, f.Data[0]&15)]
+			if s.active && s.context != 0 && s.got == 0 && s.head.Word == own.Word {
+				j.verdict = can.Pending
+				j.progress(c, s, s.data(j.at, &own, f), nil)
+			}
+		}
+	}
+	if j.verdict == can.Pending {
+		return
+	}
+	switch context, m, err := ParseControl(f.Payload()); m := m.(type) {
+	case Alert:
+		j.event(AlertHeard, sender, j.at.word, j.at.time)
+	case Group:
+		if err == nil && context == 0 {
+			j.group(sender, m)
+		}
+	}
+}
+
+// room makes room for one more candidate.
+func (j *Judge) room() {
+	for len(j.candidates) >= maxCandidates {
+		j.drop(1) // the oldest that does not lead
+	}
+}
+
+// fork makes a candidate that differs from c in what change does. The first of
+// the two leads when c did. Both can win after decided.
+func (j *Judge) fork(c *candidate, decided int64, change func(n *candidate)) *candidate {
+	j.room()
+	n := &candidate{group: c.group, said: map[ref]can.Verdict{}}
+	maps.Copy(n.said, c.said)
+	if c.said == nil {
+		c.said = map[ref]can.Verdict{}
+	}
+	c.decided, n.decided = max(c.decided, decided), max(n.decided, decided)
+	c.won = false
+	change(n)
+	j.candidates = append(j.candidates, n)
+	return n
+}
+
+// drop removes a candidate.
+func (j *Judge) drop(i int) {
+	j.candidates = append(j.candidates[:i:i], j.candidates[i+1:]...)
+	j.agree()
+}
+
+// say is a candidate's verdict on a frame.
+func (j *Judge) say(c *candidate, at ref, v can.Verdict) {
+	if len(j.candidates) == 1 {
+		j.settle(at, v)
+		return
+	}
+	if len(c.said) < maxPending {
+		c.said[at] = v
+		j.compare(at, v)
+	}
+}
+
+// compare gives a verdict on which all candidates agree.
+func (j *Judge) compare(at ref, v can.Verdict) {
+	if !j.agreed(at, v) {
+		return
+	}
+	for _, c := range j.candidates {
+		delete(c.said, at)
+	}
+	j.settle(at, v)
+}
+
+// agree goes through the verdicts that are open after a candidate is gone.
+func (j *Judge) agree() {
+	lead := j.candidates[0]
+	open := slices.SortedFunc(maps.Keys(lead.said), func(a, b ref) int { return cmp.Compare(a.n, b.n) })
+	for _, at := range open {
+		j.compare(at, lead.said[at])
+	}
+	if len(j.candidates) == 1 {
+		lead.said, lead.decided = nil, 0
+	}
+}
+
+func (j *Judge) agreed(at ref, v can.Verdict) bool {
+	for _, c := range j.candidates {
+		if w, ok := c.said[at]; !ok || w != v {
+			return false
+		}
+	}
+	return true
+}
+
+// decide ends doubts: the candidate that won stays, two are a split.
+func (j *Judge) decide() {
+	if len(j.candidates) == 1 {
+		j.candidates[0].won = false
+		return
+	}
+	var winners []*candidate
+	for _, c := range j.candidates {
+		if c.won {
+			winners = append(winners, c)
+		}
+	}
+	switch len(winners) {
+	case 0:
+	case 1:
+		j.candidates = winners
+		winners[0].won = false
+		j.agree()
+	default:
+		j.split()
+	}
+}
+
+// split: the members disagree for ever; no key until the next start.
+func (j *Judge) split() {
+	j.event(GroupSplit, 0, 0, j.at.time)
+	lead := j.candidates[0]
+	for _, c := range j.candidates {
+		for at := range c.said {
+			lead.said[at] = can.NotJudged
+		}
+	}
+	lead.curKey, lead.prevKey, lead.won = 0, 0, false
+	lead.cycle = cycle{}
+	j.candidates = j.candidates[:1]
+	j.agree()
+	j.release(true)
+}
+
+// needsKey reports whether a verdict claims something about a key.
+func needsKey(v can.Verdict) bool {
+	const set = 1<<can.Authentic | 1<<can.ChecksumOK | 1<<can.AuthenticUnderGuessing | 1<<can.SignatureWrong | 1<<can.Replayed |
+		1<<can.KeyEpochUnknown | 1<<can.ReplayedSession | 1<<can.HeartbeatOK | 1<<can.HeartbeatWrong | 1<<can.SenderLostOrLeft
+	return set>>v&1 != 0
+}
+
+// settle gives a verdict, or holds it back until the key is known to be right.
+func (j *Judge) settle(at ref, v can.Verdict) {
+	switch {
+	case !j.inStep && needsKey(v):
+		v = can.NotJudged
+	case v == can.KeyEpochUnknown, (v == can.SignatureWrong || v == can.HeartbeatWrong) && !j.candidates[0].proven && j.keyed():
+		if len(j.held) < maxPending {
+			j.held = append(j.held, saying{at, v})
+		}
+		return
+	}
+	j.give(at, v)
+}
+
+func (j *Judge) give(at ref, v can.Verdict) {
+	if at == j.at {
+		j.verdict = v
+		return
+	}
+	j.out.Late = append(j.out.Late, Late{at.time, at.word, v})
+}
+
+// release gives what is held back: as it is, or as not judged.
+func (j *Judge) release(unknown bool) {
+	for _, h := range j.held {
+		if unknown {
+			h.verdict = can.NotJudged
+		}
+		j.give(h.at, h.verdict)
+	}
+	j.held = j.held[:0]
+}
+
+// right notes that something was right under a held key.
+func (j *Judge) right() {
+	j.rightAt, j.names = j.at.time, 0
+	if !j.inStep {
+		j.inStep = true
+		j.event(InStep, 0, j.at.word, j.at.time)
+	}
+	if len(j.held) > 0 {
+		j.release(false)
+	}
+}
+
+// prove marks a candidate's key as proven.
+func (j *Judge) prove(c *candidate) {
+	if c.proven {
+		return
+	}
+	c.proven = true
+	if c.tag != [8]byte{} && !c.replayedSession {
+		j.out.Proven = append(j.out.Proven, c.tag)
+		c.tag = [8]byte{}
+	}
+}

@@ -1,0 +1,216 @@
+package cancrypt
+
+import "canseal/can"
+
+// preamble judges a control frame of 8 bytes: preamble, epilog, first half of
+// an AES pair, or nothing of that (P1.10).
+func (j *Judge) preamble(c *candidate, sender uint8, b *[8]byte) {
+	head := readPreamble(b)
+	if j.names.add(sender); j.plain(sender, &head) {
+		s := &c.sequences[slot(sender, head.Context)]
+		if head.Epilog {
+			j.progress(c, s, s.epilog(j.at, &head, b), b)
+			return
+		}
+		j.arm(c, s, sender, b, head, false)
+		return
+	}
+	switch {
+	case j.senders.has(sender):
+		j.arm(c, &c.sequences[slot(sender, 0)], sender, b, Preamble{Count: 1}, true)
+	case j.pairs.has(sender):
+		j.say(c, j.at, can.NotJudged)
+	default: // never a frame of this sender
+		j.wrongSignature(c, sender, c.curKey)
+		j.say(c, j.at, can.SignatureWrong)
+	}
+}
+
+// plain reports whether a preamble or epilog names a record of its sender.
+func (j *Judge) plain(sender uint8, p *Preamble) bool {
+	r := j.o.Table.Announced(p.Word)
+	named := r != nil && r.Producer == sender
+	if p.Context == 0 {
+		return named && r.Scope == 0 && r.Cipher != AESPair
+	}
+	if sender != 0 && sender != p.Context {
+		return false
+	}
+	return named && r.Scope == 1 || p.Word == j.o.Control+Word(sender)
+}
+
+// arm starts a sequence; the one that was pending ends.
+func (j *Judge) arm(c *candidate, s *sequence, sender uint8, b *[8]byte, head Preamble, pair bool) {
+	if s.active {
+		j.end(c, s, NoMessage, can.PreambleWithoutMessage)
+	}
+	var with selected
+	if head.Context == 0 {
+		with = c.choose(head.Epoch, j.at.time, pair)
+	}
+	s.arm(j.at, sender, b, head, with)
+	s.pair = pair
+	c.deadline(s.deadline)
+}
+
+// choose takes the keys that a sequence may be under: the one its epoch bits
+// select, for an AES pair the current and the previous one.
+func (g *group) choose(epoch uint8, at int64, pair bool) (s selected) {
+	if pair {
+		epoch = uint8(g.cur.Number)
+	}
+	for i := range s.key {
+		if e, key, _ := g.keyFor(epoch-uint8(i), at); key != 0 && (i == 0 || pair) {
+			s.epoch[i], s.key[i] = *e, key
+		}
+	}
+	return s
+}
+
+// data judges a listed frame under one candidate.
+func (j *Judge) data(c *candidate, r *Record, f *can.Frame) {
+	s := &c.sequences[slot(r.Producer, 0)]
+	if r.Scope == 1 {
+		s = c.awaiting(r)
+	}
+	j.progress(c, s, s.data(j.at, r, f), nil)
+}
+
+// awaiting finds the pairing sequence that a record's message belongs to; the
+// configurator has one for each device.
+func (g *group) awaiting(r *Record) *sequence {
+	if r.Producer != 0 {
+		return &g.sequences[slot(r.Producer, r.Producer)]
+	}
+	for d := range uint8(maxDevices) {
+		s := &g.sequences[slot(0, d+1)]
+		if s.active && (s.got > 0 && s.got < s.head.Count || s.head.Word == r.Announced()) {
+			return s
+		}
+	}
+	return &g.sequences[slot(0, 1)]
+}
+
+// progress goes on with a sequence after a frame was offered to it; end is the
+// epilog, if the frame is one.
+func (j *Judge) progress(c *candidate, s *sequence, p progress, end *[8]byte) {
+	switch p {
+	case unawaited:
+		j.structure(c, j.at, NoPreamble, j.producer(), can.MessageWithoutPreamble)
+	case taken:
+		c.deadline(s.deadline)
+	case tooEarly:
+		j.end(c, s, NoMessage, can.PreambleWithoutMessage)
+	case unfit:
+		j.wrongSignature(c, s.sender, s.with.key[0])
+		j.end(c, s, 0, can.SignatureWrong)
+	case completed:
+		j.complete(c, s, end)
+	}
+}
+
+// producer returns the address that the frame at hand claims.
+func (j *Judge) producer() uint8 {
+	if r := j.o.Table.Find(j.at.word); r != nil {
+		return r.Producer
+	}
+	return uint8(j.at.word & 15)
+}
+
+// structure gives a verdict that needs no key, if no frames were lost near.
+func (j *Judge) structure(c *candidate, at ref, counter Counter, sender uint8, v can.Verdict) {
+	if at.time <= j.lossUntil {
+		j.say(c, at, can.NotJudged)
+		return
+	}
+	j.count(c, counter, sender)
+	j.say(c, at, v)
+}
+
+// end gives all frames of a sequence their verdict.
+func (j *Judge) end(c *candidate, s *sequence, counter Counter, v can.Verdict) {
+	s.active = false
+	lost := s.cut || s.refs[0].time <= j.lossUntil
+	switch {
+	case lost && (s.pair || v == can.PreambleWithoutMessage):
+		v = can.NotJudged
+	case counter != 0:
+		j.count(c, counter, s.sender)
+	}
+	for _, at := range s.refs[:s.frames] {
+		j.say(c, at, v)
+	}
+}
+
+// wrongSignature counts a failure for the sender; more than 8 are guessing.
+func (j *Judge) wrongSignature(c *candidate, sender uint8, key uint32) {
+	j.count(c, BadSignature, sender)
+	t := c.counting(key)
+	if t == nil {
+		t = &c.counts
+	}
+	if t.failures[sender] < 1<<15 {
+		t.failures[sender]++
+	}
+	if t.failures[sender] == 9 {
+		j.report(c, UnderGuessing, sender)
+	}
+}
+
+// complete judges a sequence whose last frame has come.
+func (j *Judge) complete(c *candidate, s *sequence, end *[8]byte) {
+	keys := s.with.key
+	switch {
+	case s.unzeroed:
+		j.wrongSignature(c, s.sender, keys[0])
+		j.end(c, s, 0, can.SignatureWrong)
+		return
+	case s.context != 0 || c.curKey == 0:
+		j.end(c, s, 0, can.NotJudged)
+		return
+	}
+	var last [2]int32
+	var tallies [2]*tally
+	for i, key := range keys {
+		if tallies[i] = c.counting(key); tallies[i] != nil {
+			last[i] = tallies[i].last[s.sender]
+		}
+	}
+	if tallies[0] == nil {
+		j.end(c, s, Desync, can.KeyEpochUnknown)
+		return
+	}
+	found, seq, key := j.suite.check(s, last, end)
+	if found == bad {
+		j.wrongSignature(c, s.sender, keys[0])
+		j.end(c, s, 0, can.SignatureWrong)
+		return
+	}
+	j.verified(c, s, tallies[key], found, seq, keys[key])
+}
+
+// verified takes a sequence whose signature is right.
+func (j *Judge) verified(c *candidate, s *sequence, t *tally, found result, seq uint16, key uint32) {
+	weak := !s.pair && s.messages[0].Record.Signature == CRCXor
+	j.right()
+	if !weak && key == c.curKey {
+		j.prove(c)
+	}
+	if found == replayed {
+		j.end(c, s, ReplayedSeq, can.Replayed)
+		return
+	}
+	t.last[s.sender] = int32(seq)
+	v := can.Authentic
+	switch {
+	case c.replayedSession:
+		v = can.ReplayedSession
+	case !c.expected().has(s.sender):
+		v = can.SenderLostOrLeft
+	case weak:
+		v = can.ChecksumOK
+	case t.failures[s.sender] > 8:
+		v = can.AuthenticUnderGuessing
+	}
+	j.end(c, s, 0, v)
+}

@@ -75,7 +75,8 @@ Formats:
 Beside the tables of messages stand canseal_unknown (frames that no DBC file knows), canseal_gaps (frames known to be
 missing) and canseal_verdicts (verdicts that were settled later).
 
-Exit codes: 0 done; 1 failed; 2 wrong command line; 6 done, but parts of the input could not be read.`,
+Exit codes: 0 done; 1 failed; 2 wrong command line; 6 done, but parts of the input could not be read,
+or --verify found changed ones.`,
 		Example: `  candecode --dbc car.dbc -o tables /media/card
   candecode --dbc can0=engine.dbc --dbc can1=body.dbc --format csv -o tables 'LOG/*/00000017/*.MF4'
   candecode --format candump 00000001.MF4 | canplayer vcan0=can0

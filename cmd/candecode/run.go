@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"canseal/can"
 	"canseal/decode/input"
 	"canseal/mdf/buslog"
 )
@@ -74,6 +75,10 @@ func passAll(ctx context.Context, in *input.Input, out sink, sum *summary) error
 				return fmt.Errorf("interrupted: %w", ctx.Err())
 			}
 			sum.count(it)
+			if sum.s.authentic && it.Type == buslog.Frame && it.Verdict != can.Authentic {
+				sum.NotAuthentic++
+				continue
+			}
 			if err := out.item(it); err != nil {
 				return err
 			}

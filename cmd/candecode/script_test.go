@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -24,7 +25,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", "script"),
 		UpdateScripts: os.Getenv("CANSEAL_UPDATE") != "",
-		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip, "card": makeCard},
 	})
 }
 
@@ -40,6 +41,17 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if want := args[0]; got != "exit status "+want && got != want {
 		ts.Fatalf("%v: %s, wanted exit code %s", args[1:], got, want)
 	}
+}
+
+// flip changes one bit: flip FILE OFFSET.
+func flip(ts *testscript.TestScript, _ bool, args []string) {
+	name := ts.MkAbs(args[0])
+	content, err := os.ReadFile(name)
+	ts.Check(err)
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	content[at] ^= 1
+	ts.Check(os.WriteFile(name, content, 0o644))
 }
 
 func TestTheVersionIsThatOfTheOtherPrograms(t *testing.T) {

@@ -42,6 +42,8 @@ type summary struct {
 	Outputs   int            `json:"files_written"`
 	Bytes     int64          `json:"bytes_written"`
 
+	NotAuthentic uint64 `json:"frames_not_authentic"` // left out by --authentic-only
+
 	Gaps      uint64            `json:"gaps"`
 	GapFrames uint64            `json:"frames_lost"` // that gaps tell of, at least
 	Clocks    map[string]uint64 `json:"frames_by_clock"`
@@ -155,6 +157,9 @@ func (s *summary) finish(in *input.Input) {
 		s.session(session)
 	}
 	s.missing(in)
+	if s.s.trust != nil {
+		s.Damaged = append(s.Damaged, s.s.trust.bad...)
+	}
 	for key, n := range s.ids {
 		s.IDs = append(s.IDs, unknownID{key.bus, key.text(), n})
 	}
@@ -262,6 +267,7 @@ func (s *summary) text() string {
 	p.counts("clock", s.Clocks, input.Recorded.String())
 	p.counts("verdict", s.Verdicts, can.NotChecked.String())
 	p.some(s.Outside, "outside", "frames and records outside --from and --to")
+	p.some(s.NotAuthentic, "left out", "frames that are not authentic (--authentic-only)")
 	if s.s.tables() {
 		s.tables(p)
 	} else {

@@ -61,6 +61,9 @@ type group struct {
 	last      cycle // the one that made cur, for the doubt after its deadline
 	sequences [slots]sequence
 
+	vouchers [16]voucher
+	patience int64 // 1.5 event times: without a heartbeat nothing is vouched for
+
 	joining   bool
 	windowEnd int64
 	nonces    cycle // heard in the window
@@ -132,6 +135,11 @@ func (g *group) earliest() int64 {
 	}
 	if g.cycle.open {
 		g.deadline(g.cycle.start + cycleTime)
+	}
+	for a := range g.vouchers {
+		if v := &g.vouchers[a]; v.to != 0 {
+			g.deadline(v.heartbeat + g.patience)
+		}
 	}
 	if g.joining {
 		g.deadline(g.windowEnd)

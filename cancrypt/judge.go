@@ -40,10 +40,12 @@ type SecurityEvent struct {
 }
 
 // Late is a verdict of a frame that was pending, named by its stamp and
-// identity.
+// identity, or of all heartbeat-only frames of a sender in an interval.
 type Late struct {
 	Time    int64
+	From    int64 // not 0: all heartbeat-only frames of Sender from here to Time
 	Word    Word
+	Sender  uint8
 	Verdict can.Verdict
 }
 
@@ -69,6 +71,9 @@ type JudgeOptions struct {
 	Control Word  // control ID of address 0, low nibble free; 170h is usual
 	Event   int64 // event time in ns, a multiple of 100 ms
 	Extra   bool  // additional input "heartbeats"
+
+	// HeartbeatOnly are identities that are not in the table, and who sends them.
+	HeartbeatOnly map[Word]uint8
 
 	// Seen reports whether a start key's tag was remembered by an earlier
 	// session; nil: nothing is known.
@@ -127,12 +132,17 @@ func NewJudge(o JudgeOptions) (*Judge, error) {
 	if o.Table == nil || o.Control&15 != 0 || !o.Control.Valid() || o.Event <= 0 || o.Event%(100*millisecond) != 0 || o.Event > 255*100*millisecond {
 		return nil, wrong("judge", "a table, a control ID with a free nibble and an event time of 0.1-25.5 s", fmt.Sprint(uint32(o.Control), o.Event))
 	}
-	j := &Judge{o: o, suite: suite, inStep: true, candidates: []*candidate{{group: group{next: never}}}}
+	j := &Judge{o: o, suite: suite, inStep: true, candidates: []*candidate{{group: group{next: never, patience: o.Event * 3 / 2}}}}
 	for _, a := range o.Members {
 		if a < 1 || a > maxDevices {
 			return nil, wrong("judge", "members 1-15", a)
 		}
 		j.members.add(a)
+	}
+	for w, a := range o.HeartbeatOnly {
+		if o.Table.Find(w) != nil || w&^15 == o.Control || !w.Valid() || !j.members.has(a&15) || a > maxDevices {
+			return nil, wrong("judge", "heartbeat-only identifiers of members that are not listed", w)
+		}
 	}
 	for _, r := range o.Table.Records() {
 		switch {
@@ -157,16 +167,19 @@ func (j *Judge) Frame(e *can.Event, out *Out) can.Verdict {
 	w := WordOf(f)
 	control := w&^15 == j.o.Control
 	record := j.o.Table.Find(w)
-	if f.Is(can.Remote) || !control && record == nil {
+	producer, only := j.o.HeartbeatOnly[w]
+	if f.Is(can.Remote) || !control && record == nil && !only {
 		return can.NotListed
 	}
 	j.n++
-	j.at, j.verdict = ref{e.Time, j.n, w}, can.Pending
+	j.at, j.verdict = ref{time: e.Time, n: j.n, word: w}, can.Pending
 	switch {
 	case f.Is(can.FD) && record != nil:
 		j.each(func(c *candidate) { j.structure(c, j.at, NoPreamble, record.Producer, can.MessageWithoutPreamble) })
 	case f.Is(can.FD):
 		return can.NotListed
+	case only:
+		j.each(func(c *candidate) { j.unsecured(c, producer) })
 	case !control:
 		j.each(func(c *candidate) { j.data(c, record, f) })
 	case f.Len == 5:
@@ -238,6 +251,11 @@ func (j *Judge) expire(at int64) {
 		for i := range c.sequences {
 			if s := &c.sequences[i]; s.active && s.deadline == at {
 				j.end(c, s, NoMessage, can.PreambleWithoutMessage)
+			}
+		}
+		for a := range c.vouchers {
+			if v := &c.vouchers[a]; v.to != 0 && v.heartbeat+c.patience == at {
+				j.unvouch(c, uint8(a))
 			}
 		}
 		if c.cycle.open && c.cycle.start+cycleTime == at {
@@ -422,7 +440,7 @@ func (j *Judge) split() {
 
 // needsKey reports whether a verdict claims something about a key.
 func needsKey(v can.Verdict) bool {
-	const set = 1<<can.Authentic | 1<<can.ChecksumOK | 1<<can.AuthenticUnderGuessing | 1<<can.SignatureWrong | 1<<can.Replayed |
+	const set = 1<<can.Vouched | 1<<can.VouchedTwice | 1<<can.Unvouched | 1<<can.Authentic | 1<<can.ChecksumOK | 1<<can.AuthenticUnderGuessing | 1<<can.SignatureWrong | 1<<can.Replayed |
 		1<<can.KeyEpochUnknown | 1<<can.ReplayedSession | 1<<can.HeartbeatOK | 1<<can.HeartbeatWrong | 1<<can.SenderLostOrLeft
 	return set>>v&1 != 0
 }
@@ -446,7 +464,7 @@ func (j *Judge) give(at ref, v can.Verdict) {
 		j.verdict = v
 		return
 	}
-	j.out.Late = append(j.out.Late, Late{at.time, at.word, v})
+	j.out.Late = append(j.out.Late, Late{at.time, at.from, at.word, at.sender, v})
 }
 
 // release gives what is held back: as it is, or as not judged.

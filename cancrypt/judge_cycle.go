@@ -31,6 +31,7 @@ func (j *Judge) heartbeat(c *candidate, sender uint8, b [5]byte) {
 }
 
 func (j *Judge) failed(c *candidate, sender uint8, v can.Verdict) {
+	c.vouchers[sender].hear(j.at.time, false, 0)
 	j.count(c, BadHeartbeat, sender)
 	j.say(c, j.at, v)
 }
@@ -44,6 +45,7 @@ func (j *Judge) accept(c *candidate, h Heard, key uint32) {
 		return
 	}
 	c.alive.add(a)
+	c.vouchers[a].hear(j.at.time, true, h.Status)
 	if c.lost.has(a) {
 		c.lost &^= 1 << a
 		j.report(c, MemberBack, a)
@@ -122,6 +124,7 @@ func (j *Judge) close(c *candidate, at int64) {
 	}
 	for a := range uint8(16) {
 		if c.members.has(a) && !c.left.has(a) {
+			j.vouch(c, a)
 			j.membership(c, a, done.heard.has(a) && done.parts[a].Status&Leaving != 0)
 		}
 	}
@@ -148,6 +151,7 @@ func (j *Judge) membership(c *candidate, a uint8, leaving bool) {
 	default:
 		if c.missed[a]++; c.missed[a] == 2 {
 			c.lost.add(a)
+			c.vouchers[a].established, c.vouchers[a].streak = false, 0
 			j.report(c, MemberLost, a)
 		}
 	}
@@ -213,6 +217,10 @@ func (j *Judge) begin(c *candidate, at int64) {
 			}
 		}
 		return
+	}
+	for a := range c.vouchers {
+		j.unvouch(c, uint8(a))
+		c.vouchers[a] = voucher{heartbeat: at}
 	}
 	from := c.nonces.contributors()
 	dyn := GroupStart(j.o.Key, j.o.KeyID, from)

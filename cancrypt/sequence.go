@@ -17,11 +17,14 @@ const (
 // never is a time that no deadline reaches.
 const never = 1<<63 - 1
 
-// ref names a captured frame.
+// ref names a captured frame, or with from the heartbeat-only frames of a
+// sender in an interval.
 type ref struct {
-	time int64
-	n    uint64 // frames since the judge began, so that equal stamps stay apart
-	word Word
+	time   int64
+	from   int64
+	n      uint64 // frames since the judge began, so that equal stamps stay apart
+	word   Word
+	sender uint8
 }
 
 // selected is the key of a sequence, chosen when its preamble arrived; an

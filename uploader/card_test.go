@@ -2,7 +2,9 @@ package uploader_test
 
 import (
 	"bytes"
+	"io/fs"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -13,12 +15,31 @@ import (
 	"canseal/uploader"
 )
 
-// slot holds a card that can be exchanged.
-type slot struct{ durable.FS }
+// slot holds a card that can be exchanged while it is in use.
+type slot struct{ card atomic.Pointer[memfs.FS] }
+
+func (s *slot) Open(name string) (durable.File, error) { return s.card.Load().Open(name) }
+func (s *slot) Edit(name string) (durable.File, error) { return s.card.Load().Edit(name) }
+func (s *slot) Create(name string, perm fs.FileMode) (durable.File, error) {
+	return s.card.Load().Create(name, perm)
+}
+func (s *slot) Append(name string, perm fs.FileMode) (durable.File, error) {
+	return s.card.Load().Append(name, perm)
+}
+func (s *slot) Rename(from, to string) error { return s.card.Load().Rename(from, to) }
+func (s *slot) Remove(name string) error     { return s.card.Load().Remove(name) }
+func (s *slot) MkdirAll(name string, perm fs.FileMode) error {
+	return s.card.Load().MkdirAll(name, perm)
+}
+func (s *slot) ReadDir(name string) ([]fs.DirEntry, error) { return s.card.Load().ReadDir(name) }
+func (s *slot) Stat(name string) (fs.FileInfo, error)      { return s.card.Load().Stat(name) }
+func (s *slot) SyncDir(name string) error                  { return s.card.Load().SyncDir(name) }
+func (s *slot) Space() (durable.Space, error)              { return s.card.Load().Space() }
 
 // exchangeable puts the box's card into a slot.
 func (b *box) exchangeable() *slot {
-	s := &slot{b.fs}
+	s := new(slot)
+	s.card.Store(b.fs)
 	b.card.FS, b.o.Card.FS = s, s
 	return s
 }
@@ -64,12 +85,12 @@ func TestAnOwedReceiptIsNotWrittenOntoAnotherCard(t *testing.T) {
 		})
 		b.run()
 		pass(time.Minute)
-		if len(b.store.puts) == 0 || b.sent(names[0]) {
+		if b.store.stored() == 0 || b.sent(names[0]) {
 			t.Fatal("the first card's segments are not in the store without a receipt")
 		}
-		b.store.objects = map[string]object{} // what the second card holds is nowhere
+		b.store.forget() // what the second card holds is nowhere
 		second, n := b.other(t)
-		slot.FS = second
+		slot.card.Store(second)
 		b.store.set(on("create", ".MF4", uploader.Network))
 		pass(time.Hour)
 		if b.sent(n) {
@@ -86,7 +107,7 @@ func TestSegmentsOfAnExchangedCardAreNotCorrupt(t *testing.T) {
 		b.run()
 		pass(time.Second)
 		second, n := b.other(t)
-		slot.FS = second
+		slot.card.Store(second)
 		b.store.set(nil)
 		pass(time.Hour)
 		if got := b.store.objects[key(n)]; !b.sent(n) || !bytes.Equal(got.data, []byte("the segment of another card")) {
@@ -119,18 +140,19 @@ func TestInModeLowAParkEndsByItself(t *testing.T) {
 // key, is no store: nothing is parked.
 func TestACaptivePortalParksNothing(t *testing.T) {
 	bubble(t, func(b *box, names []segment.Name) {
-		portal := true
+		var portal atomic.Bool
+		portal.Store(true)
 		b.store.set(func(r request) error {
 			b.store.mu.Lock()
 			defer b.store.mu.Unlock()
 			delete(b.store.objects, r.key)
-			if portal && r.verb == "stat" {
+			if portal.Load() && r.verb == "stat" {
 				b.store.objects[r.key] = object{data: []byte("<html>please log in</html>")}
 			}
 			return nil
 		})
 		b.store.word = func(r request, s *uploader.Stored) {
-			if portal {
+			if portal.Load() {
 				s.Checksum = uploader.Checksum{}
 			}
 		}
@@ -140,10 +162,9 @@ func TestACaptivePortalParksNothing(t *testing.T) {
 			t.Errorf("parked %v", parked)
 		}
 		b.wantUnsent(names...)
-		portal = false
+		portal.Store(false)
 		b.store.set(nil)
-		b.store.objects = map[string]object{}
-		clear(b.store.puts)
+		b.store.forget()
 		pass(3 * time.Hour)
 		b.wantOnce(names...)
 	})

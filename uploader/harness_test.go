@@ -149,6 +149,21 @@ func (s *store) set(fault func(r request) error) {
 	s.fault = fault
 }
 
+// forget empties the bucket, as a new store is, and its counts.
+func (s *store) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.objects)
+	clear(s.puts)
+}
+
+// stored tells how many objects were stored.
+func (s *store) stored() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.puts)
+}
+
 // calls returns the requests for keys that end so, by verb ("" for all).
 func (s *store) calls(verb, suffix string) (list []request) {
 	s.mu.Lock()

@@ -33,7 +33,7 @@ func (f *flags) register(cmd *cobra.Command) {
 	set := cmd.Flags()
 	set.SortFlags = false
 	set.StringArrayVar(&f.dbc, "dbc", nil, "DBC `[canN=]FILE`, for one bus or all; may be repeated, the first that fits wins")
-	set.StringVar(&f.format, "format", "", "candump, asc, csv, raw-csv or parquet (default parquet with --dbc, else candump)")
+	set.StringVar(&f.format, "format", "", "candump, asc, csv, raw-csv, parquet or arrow (default parquet with --dbc, else candump)")
 	set.StringVarP(&f.output, "output", "o", "", "folder of the tables; file of other formats (default standard output)")
 	set.StringVar(&f.layout, "layout", "hive", "hive: device=D/message=M/date=Y-M-D/SESSION_SPLIT; canedge: D/CAN1_M/Y/M/D/SESSION_SPLIT")
 	set.StringSliceVar(&f.messages, "messages", nil, "only messages with these `names` (patterns with * ? [a-z])")
@@ -120,10 +120,8 @@ func (s *settings) chooseFormat() error {
 		}
 	}
 	switch {
-	case s.format == "arrow":
-		return usage("--format arrow: not in this version")
-	case !slices.Contains([]string{"candump", "asc", "csv", "raw-csv", "parquet"}, s.format):
-		return usage("--format %s: wanted candump, asc, csv, raw-csv or parquet", s.format)
+	case !slices.Contains([]string{"candump", "asc", "csv", "raw-csv", "parquet", "arrow"}, s.format):
+		return usage("--format %s: wanted candump, asc, csv, raw-csv, parquet or arrow", s.format)
 	case s.tables() && len(s.dbc) == 0:
 		return usage("--format %s: wanted --dbc FILE (raw-csv and candump need none)", s.format)
 	case s.tables() && s.output == "":
@@ -137,7 +135,7 @@ func (s *settings) chooseFormat() error {
 }
 
 // tables reports whether the output is tables of signals.
-func (s *settings) tables() bool { return s.format == "csv" || s.format == "parquet" }
+func (s *settings) tables() bool { return rowsHeld[s.format] > 0 }
 
 func (s *settings) order() decode.Order {
 	if s.prefer == "j1939" {

@@ -69,6 +69,7 @@ and others in any state, containers of the CANedge, candump logs. Segments of on
 Formats:
   csv       a folder of tables, a file for each message and day; wants --dbc and -o
   parquet   the same, typed and compressed, for DuckDB, Spark, Athena, pandas, Polars
+  arrow     the same as Arrow IPC files
   candump   the text that canplayer takes
   asc       the text that log2asc makes
   raw-csv   a line for each frame

@@ -37,6 +37,7 @@ type tables struct {
 	side     []*sideTable
 	files    map[fileKey]*outFile
 	memory   parquet.Memory
+	arrow    parquet.ArrowMemory
 }
 
 // plans are the messages of one device.
@@ -73,8 +74,8 @@ type outFile struct {
 }
 
 // rowsHeld is how many rows of a message are decoded at a time: those of a row
-// group in Parquet.
-var rowsHeld = map[string]int{"csv": 4096, "parquet": 65536}
+// group in Parquet, of a record batch in Arrow.
+var rowsHeld = map[string]int{"csv": 4096, "parquet": 65536, "arrow": 8192}
 
 func newTables(s *settings, sum *summary) (*tables, error) {
 	out, err := folder.Open(s.output)
@@ -283,8 +284,11 @@ func (t *tables) file(s *table.Schema, bus uint8, day, first int64) (*outFile, e
 }
 
 func (t *tables) writer(w io.Writer, s *table.Schema) (table.Writer, error) {
-	if t.format == "parquet" {
+	switch t.format {
+	case "parquet":
 		return parquet.NewWriter(w, s, &t.memory)
+	case "arrow":
+		return parquet.NewArrow(w, s, &t.arrow)
 	}
 	return text.NewCSV(w, s)
 }

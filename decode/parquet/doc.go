@@ -1,4 +1,4 @@
-// Package parquet writes tables as Parquet files that DuckDB, Spark, Athena,
+// Package parquet writes tables as Parquet files, and as Arrow files, that DuckDB, Spark, Athena,
 // pandas and Polars read. It alone knows Apache Arrow.
 //
 //	table.Type   Parquet                        Arrow
@@ -18,6 +18,10 @@
 // dictionaries, times are DELTA_BINARY_PACKED, all else is PLAIN.
 //
 // The same rows give the same bytes.
+//
+// Arrow writes Arrow IPC files (Feather version 2) for pandas and Polars: a
+// Write is a record batch, not compressed, times are timestamp[ns, UTC], and the
+// column t_ns is left out.
 //
 // # Metadata
 //

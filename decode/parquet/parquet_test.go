@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/parquet"
 	"github.com/apache/arrow/go/v17/parquet/file"
 
@@ -192,5 +194,55 @@ func TestValuesThatAreNoNumbersAreKept(t *testing.T) {
 	}
 	if got := column(t, r, 0, 0); got != "[NaN +Inf 0] [0 0 0]" {
 		t.Error(got)
+	}
+}
+
+func TestWhatIsWrittenAsArrowIsReadBack(t *testing.T) {
+	var b bytes.Buffer
+	w, err := NewArrow(&b, &everything, &ArrowMemory{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Write(rows(4)), w.Write(rows(2)), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := ipc.NewFileReader(bytes.NewReader(b.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	record, err := r.Record(0)
+	if err != nil || r.NumRecords() != 2 {
+		t.Fatal(r.NumRecords(), err)
+	}
+	at := arrow.Timestamp(begin + 1001).ToTime(arrow.Nanosecond).Format("2006-01-02 15:04:05.999999999Z")
+	for name, want := range map[string]string{
+		"t": at, "id": "256", "verdict": "authentic", "speed": "0.125", "gear": "1", "big": "18446744073709551614", "data": "AQA=", "ok": "true",
+	} {
+		field := record.Schema().FieldIndices(name)
+		if len(field) != 1 || record.Column(field[0]).ValueStr(1) != want {
+			t.Errorf("%s: %v, wanted %s", name, record.Column(field[0]).ValueStr(1), want)
+		}
+	}
+	if speed := record.Column(record.Schema().FieldIndices("speed")[0]); !speed.IsNull(0) || speed.NullN() != 2 {
+		t.Error(speed)
+	}
+	if record.Schema().HasField("t_ns") {
+		t.Error("t_ns is there")
+	}
+	if unit, _ := record.Schema().Field(record.Schema().FieldIndices("speed")[0]).Metadata.GetValue("unit"); unit != "km/h" {
+		t.Error(unit)
+	}
+}
+
+func TestEveryFailureOfAnArrowFileIsTold(t *testing.T) {
+	for left := range 3000 {
+		w, err := NewArrow(&broken{left}, &everything, &ArrowMemory{})
+		if err == nil {
+			err = errors.Join(w.Write(rows(100)), w.Close())
+		}
+		if !errors.Is(err, errBroken) {
+			t.Fatalf("after %d bytes: %v", left, err)
+		}
 	}
 }

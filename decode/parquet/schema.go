@@ -56,7 +56,7 @@ func nodes(columns []table.Column) (*schema.GroupNode, error) {
 		if k.logical != nil {
 			logical = k.logical
 		}
-		node, err := schema.NewPrimitiveNodeLogical(c.Name, repetition, logical, k.physical, -1, -1)
+		node, err := schema.NewPrimitiveNodeLogical(clean(c.Name), repetition, logical, k.physical, -1, -1)
 		if err != nil {
 			return nil, fmt.Errorf("column %q: %w", c.Name, err)
 		}
@@ -81,7 +81,7 @@ func facts(s *table.Schema) (metadata.KeyValueMetadata, error) {
 	if err := add("columns", string(columns)); err != nil {
 		return nil, err
 	}
-	arrowText, err := arrowSchema(s)
+	arrowText, err := schemaText(s)
 	if err != nil {
 		return nil, err
 	}
@@ -114,25 +114,37 @@ func choices(c *table.Column) map[string]string {
 	return all
 }
 
-// arrowSchema is the value of ARROW:schema: a stream of the schema alone.
-func arrowSchema(s *table.Schema) (string, error) {
+// arrowSchema describes the columns for Arrow; clock is the type of times.
+func arrowSchema(columns []table.Column, facts [][2]string, clock arrow.DataType) (*arrow.Schema, error) {
 	var fields []arrow.Field
-	for i := range s.Columns {
-		c := &s.Columns[i]
+	for i := range columns {
+		c := &columns[i]
 		m, err := fieldFacts(c)
 		if err != nil {
-			return "", err
+			return nil, err
 		}
-		fields = append(fields, arrow.Field{Name: c.Name, Type: kindOf(c.Type).arrow, Nullable: c.Nullable, Metadata: m})
+		as := kindOf(c.Type).arrow
+		if c.Type == table.Time {
+			as = clock
+		}
+		fields = append(fields, arrow.Field{Name: clean(c.Name), Type: as, Nullable: c.Nullable, Metadata: m})
 	}
 	var keys, values []string
-	for _, p := range s.Properties {
+	for _, p := range facts {
 		keys, values = append(keys, p[0]), append(values, clean(p[1]))
 	}
 	m := arrow.NewMetadata(keys, values)
+	return arrow.NewSchema(fields, &m), nil
+}
+
+// schemaText is the value of ARROW:schema: a stream of the schema alone.
+func schemaText(s *table.Schema) (string, error) {
+	described, err := arrowSchema(s.Columns, s.Properties, arrow.FixedWidthTypes.Timestamp_us)
+	if err != nil {
+		return "", err
+	}
 	var b bytes.Buffer
-	w := ipc.NewWriter(&b, ipc.WithSchema(arrow.NewSchema(fields, &m)))
-	if err := w.Close(); err != nil {
+	if err := ipc.NewWriter(&b, ipc.WithSchema(described)).Close(); err != nil {
 		return "", fmt.Errorf("describe %s: %w", s.Name, err)
 	}
 	return base64.StdEncoding.EncodeToString(b.Bytes()), nil

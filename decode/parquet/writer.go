@@ -82,7 +82,7 @@ func properties(columns []table.Column) []parquet.WriterProperty {
 		parquet.WithBatchSize(batch), parquet.WithDataPageSize(pageSize), parquet.WithVersion(parquet.V2_LATEST),
 	}
 	for i := range columns {
-		path := parquet.ColumnPath{columns[i].Name}
+		path := parquet.ColumnPath{clean(columns[i].Name)}
 		switch c := &columns[i]; {
 		case c.Few, c.Type == table.Text, len(c.Choices) > 0 && c.Type != table.Bool:
 			all = append(all, parquet.WithDictionaryPath(path, true))

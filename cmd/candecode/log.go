@@ -51,8 +51,8 @@ func newLog(s *settings, stdout io.Writer, sum *summary) (*log, error) {
 	return l, nil
 }
 
-func (l *log) begin(*input.Session) error { return nil }
-func (l *log) end() error                 { return nil }
+func (l *log) begin(*input.Session) (skip bool, err error) { return false, nil }
+func (l *log) end() error                                  { return nil }
 
 func (l *log) item(it *input.Item) error {
 	if it.Type != buslog.Frame {

@@ -14,7 +14,7 @@ import (
 
 // sink takes what sessions hold.
 type sink interface {
-	begin(*input.Session) error
+	begin(*input.Session) (skip bool, err error)
 	item(*input.Item) error
 	end() error             // of the session
 	close(done error) error // of all; done: why it ends early
@@ -67,8 +67,12 @@ const oftenEnough = 1 << 12
 func passAll(ctx context.Context, in *input.Input, out sink, sum *summary) error {
 	n := 0
 	for _, session := range in.Sessions {
-		if err := out.begin(session); err != nil {
+		skip, err := out.begin(session)
+		if err != nil {
 			return err
+		}
+		if skip {
+			continue
 		}
 		for it := range session.Items() {
 			if n++; n%oftenEnough == 0 && ctx.Err() != nil {

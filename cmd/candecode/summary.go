@@ -24,6 +24,7 @@ type summary struct {
 
 	Files     int            `json:"files"`
 	Sessions  []sessionNotes `json:"sessions"`
+	Finished  int            `json:"sessions_finished_before"` // by an earlier run: not read
 	Frames    uint64         `json:"frames"`
 	Written   uint64         `json:"frames_written"`         // of logs
 	Timeless  uint64         `json:"frames_before_1970"`     // that a log has no room for
@@ -264,6 +265,7 @@ func (s *summary) print(w io.Writer) error {
 func (s *summary) text() string {
 	p := &page{}
 	p.line("read", "%s frames of %d files, %d sessions", thousands(s.Frames), s.Files, len(s.Sessions))
+	p.some(uint64(s.Finished), "finished", "sessions by an earlier run: not read again")
 	p.counts("clock", s.Clocks, input.Recorded.String())
 	p.counts("verdict", s.Verdicts, can.NotChecked.String())
 	p.some(s.Outside, "outside", "frames and records outside --from and --to")

@@ -36,6 +36,8 @@ type tables struct {
 	messages map[messageKey]*table.Message
 	side     []*sideTable
 	files    map[fileKey]*outFile
+	done     *done // what will be noted of the session; nil: nothing
+	old      *done // what was
 	memory   parquet.Memory
 	arrow    parquet.ArrowMemory
 }
@@ -85,7 +87,27 @@ func newTables(s *settings, sum *summary) (*tables, error) {
 	return &tables{settings: s, sum: sum, folder: out, plans: map[string]*plans{}}, nil
 }
 
-func (t *tables) begin(session *input.Session) (err error) {
+func (t *tables) begin(session *input.Session) (skip bool, err error) {
+	t.done, t.old = nil, nil
+	if d, ok := t.newDone(session); ok {
+		if t.done, t.old = d, t.before(d); t.finished(d, t.old) {
+			for _, o := range t.old.Outputs {
+				t.folder.Keep(o.Name)
+			}
+			t.sum.Finished++
+			return true, nil
+		}
+		if t.old != nil {
+			if err := t.folder.Remove(d.note()); err != nil {
+				return false, err
+			}
+		}
+	}
+	return false, t.start(session)
+}
+
+// start makes ready for the items of a session.
+func (t *tables) start(session *input.Session) (err error) {
 	t.session, t.starts, t.day = session, nil, 0
 	t.messages, t.files = map[messageKey]*table.Message{}, map[fileKey]*outFile{}
 	t.side = []*sideTable{{table.NewUnknown()}, {table.NewGaps()}, {table.NewVerdicts()}}
@@ -343,6 +365,9 @@ func (t *tables) closeFiles(first int64) error {
 			return fmt.Errorf("finish %s: %w", f.file.Name, err)
 		}
 		t.sum.file(f.file.Size())
+		if t.done != nil {
+			t.done.Outputs = append(t.done.Outputs, doneFile{Name: f.file.Name, Size: f.file.Size()})
+		}
 	}
 	return nil
 }
@@ -365,7 +390,10 @@ func (t *tables) end() error {
 		return err
 	}
 	t.sum.decoded(t.decoder.Stats())
-	return t.closeFiles(1 << 62)
+	if err := t.closeFiles(1 << 62); err != nil {
+		return err
+	}
+	return t.note()
 }
 
 func (t *tables) close(error) error { return t.folder.Close() }

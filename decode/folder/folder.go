@@ -3,6 +3,7 @@ package folder
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"slices"
@@ -131,4 +132,35 @@ func (f *File) Close() error {
 	}
 	delete(f.folder.begun, f)
 	return f.folder.root.Rename(f.Name+suffix, f.Name)
+}
+
+// ReadFile reads a file of an earlier run, of at most limit bytes.
+func (f *Folder) ReadFile(name string, limit int64) ([]byte, error) {
+	file, err := f.root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err == nil && int64(len(text)) > limit {
+		err = fmt.Errorf("read %s: more than %d bytes", name, limit)
+	}
+	return text, err
+}
+
+// Has tells whether there is a file of that size.
+func (f *Folder) Has(name string, size int64) bool {
+	info, err := f.root.Lstat(name)
+	return err == nil && info.Mode().IsRegular() && info.Size() == size
+}
+
+// Keep takes a file of an earlier run as one of this run.
+func (f *Folder) Keep(name string) { f.taken[strings.ToLower(name)] = true }
+
+// Remove removes a file of an earlier run, unless this run has one of its name.
+func (f *Folder) Remove(name string) error {
+	if f.taken[strings.ToLower(name)] {
+		return nil
+	}
+	return f.root.Remove(name)
 }

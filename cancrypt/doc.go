@@ -1,7 +1,142 @@
-// Package cancrypt is CANcrypt as profile P1 defines it, pure: bytes, frames,
-// times and randomness in; frames, verdicts and state out. It starts no
-// goroutine, reads no clock and does no input or output.
+// Package cancrypt is CANcrypt on classical CAN and CAN FD as profile P1 defines
+// it, pure: bytes, frames and times in; verdicts, events and bytes out. It
+// starts no goroutine, reads no clock, draws no randomness and does no input or
+// output. The profile is cancrypt.md beside this file; P1.3 or 5.4 in a comment
+// is a section of it.
 //
-// The profile is in cancrypt.md beside this file; P1.3 or 5.4 in a comment is
-// a section of it.
+// CANcrypt's public sources fix its architecture, not its bytes. P1 is this
+// project's reading of what they leave open: interoperability with devices of
+// other makers is not claimed.
+//
+// # What is here, and what is not
+//
+//	layouts      Word, Preamble, Control messages, Status, Record, Table, Methods, FDRecord
+//	keys         Key (nothing prints it), Epoch, start keys, key updates, proofs, tags, additional inputs
+//	Suite        one-time pad, signatures, sequences, heartbeats, AES pairs, FD frames and FD heartbeats
+//	Judge        a passive observer of one group on one classical bus: verdicts and security events
+//
+// Not in this package yet: the active member (sending heartbeats, GROUP, JOIN,
+// SILENT), pairing (bit cycles, FLIP, save and erase as secured messages), the
+// key store, a judge of FD frames, the repair of one missed heartbeat (5.10),
+// and the limit on repeated events. Their messages and their cryptography are
+// here. Nothing records verdicts yet: logger and appliance do not import the
+// package, and settings of CANcrypt are refused.
+//
+// # Bytes
+//
+// Multi-byte fields are little-endian. Control ID of address a is 170h + a by
+// default; 0 is the configurator, 1-15 are devices. A frame on a control ID is,
+// by its length: 5 a heartbeat, 8 a preamble or epilog or the first half of an
+// AES pair, any other a control message.
+//
+//	preamble, epilog      0        1           2..5          6..7
+//	                   +-+---+----+--+------+-------------+-----------+
+//	                   |P|n-1|ctx |ep| seq  | CAN ID word | signature |
+//	                   +-+---+----+--+------+-------------+-----------+
+//	  P 1 preamble, 0 epilog; n messages; ctx 0 group, d pairing of device d
+//	  ep key epoch mod 4; seq sequence number mod 64
+//	  word: bit 31 29-bit frame, bit 30 encrypted bytes, bits 28..0 identifier
+//	  signature: 0000h in a preamble that announces more than one message
+//
+//	heartbeat             0        1..3        4
+//	                   +--------+-----------+-----+
+//	                   | status | random    | chk |   bytes 1..4 Speck32/64 encrypted
+//	                   +--------+-----------+-----+
+//	  status: bit 7 authenticated, 6 paired, 5 last cycle, 1..0 epoch mod 4
+//
+//	table record          0..3         4           5            6             7
+//	                   +-------------+-----------+------------+-------------+---+
+//	                   | CAN ID word | prod|scope| first|count| cipher|sign | 0 |
+//	                   +-------------+-----------+------------+-------------+---+
+//	  a table ends with CRC-16 (1021h, start FFFFh) of its records, which rise
+//
+//	FD frame           data 0..56 | zero padding | record of 8
+//	                   record: sender, epoch|encrypted|0|padding, seq (2), signature (4)
+//
+// # From keys to pads
+//
+//	permanent key ──┐                      ┌─► pad block i = cipher(MK; purpose, i, ctx, sender, epoch, seq)
+//	dynamic key ────┴─ rotate, XOR ─► MK ──┤       Speck64/128, AES-128 or AES-256 (MK and MK')
+//	epoch, seq ─────── (how far)           └─► signature 1 (Speck CBC-MAC), 2 (AES-CMAC)
+//
+// MK is new with each sequence. Additional inputs are XORed into it for secured
+// messages only. Signature method 0 is a CRC, its start value from pad and
+// permanent key, XOR the pad: whoever can replace frames forges it without a key
+// (TestMethod0IsForgeableWithoutAKey).
+//
+// After each heartbeat cycle with two contributors or more the dynamic key is
+// made anew from both old keys and all random bytes; in a pairing it is shifted
+// right by an accepted random bit. The previous key is good for 100 ms more.
+//
+// # A secured sequence (5.5)
+//
+//	         preamble                data, 1 of 1
+//	WAIT ──────────────► ARMED ────────────────────────► verify ─► WAIT
+//	  ▲                  │  ▲ │ data, 1 of n                ▲
+//	  │ 10 ms: 11        │  │ ▼                             │ fitting epilog
+//	  ├──────────────────┘ collect ── n of n ──► EPILOG ────┘
+//	  │                     │                      │
+//	  └── early epilog: 11 ─┴── 10 ms: 11 ─────────┴── other epilog: 9
+//
+// A new preamble of the same sender and context ends a pending sequence as 11.
+// A listed frame that nothing awaits is 12 and disturbs nothing. All frames of a
+// sequence share one verdict, so its first ones are pending until it ends.
+//
+// The number in a preamble is the low part: of the numbers after the last
+// verified one the next that fits is tried, and if that fails the latest one
+// not after it, whose right signature is a replay. A replay outside these 64, or
+// under another key, shows as a wrong signature or an unknown epoch: neither
+// means "not a replay".
+//
+// # The judge
+//
+// It follows a group from the GROUP frames of its start, sends nothing, and takes
+// nothing from the bus but nonces and random bytes.
+//
+//	            GROUP                 500 ms, 2 members        2 contributors
+//	no key ─────────────► window ───────────────────► Dyn0 ─────────────────► next key ─┐
+//	  ▲                                                  ▲   every cycle     └──────────┘
+//	  │ split                                            │ GROUP, 5 s after the last one
+//	  └──────────────────── candidates ◄─────────────────┴── or a heartbeat at a cycle's edge
+//
+// Where the frames leave open what the members hold, it keeps a candidate for
+// each reading and judges every frame under all of them: a GROUP frame that may
+// be forged; a heartbeat in the last 30 ms of a cycle; one with the previous key
+// within 30 ms after it. A frame on which they differ is pending. The candidate
+// under which two members are authentic in a later cycle wins; two that win are
+// a group split, and no key is held until the next start.
+//
+// If nothing was right for two event times, though frames of two members came,
+// the judge is out of step and everything that needs a key is "not judged",
+// until something is right again. "Key epoch unknown", and "signature wrong" and
+// "heartbeat wrong" under a key that nothing has proven, wait for that answer.
+//
+// Promises, for a caller that gives it all frames of a bus in order and tells it
+// of losses: it is never wrong about an honest frame, at worst it does not judge;
+// no frame is "authentic" without the group's key, but for a guess of 16 bits,
+// and from the ninth failure of a sender under a key not even then. A recorded
+// drive played again is authentic, unless its start key is remembered
+// (JudgeOptions.Seen). Memory is bounded: 16 candidates, 65,536 verdicts held
+// back; what is beyond stays pending.
+//
+// The verdict "injected" (16) needs to know the machine's own frames and is not
+// the judge's.
+//
+// # Readings of the profile
+//
+// Where the text leaves a choice, the judge does this. A heartbeat with one of the
+// zero bits of its status set is wrong. A heartbeat with the previous key in its
+// grace means that its sender did not miss the cycle. An early epilog shares code
+// 11 with its sequence. A configured address that took no part in the start is no
+// member, its heartbeats are wrong. Two candidates win "in the same cycle" when
+// the second one's cycle was open as the first one's closed.
+//
+// # Another profile
+//
+// Pad ciphers are implementations of padMaker; signature methods are the cases of
+// Suite.signature. The vendor's own bytes would replace readPreamble and
+// Preamble.Bytes, crc16, Suite.initializer, Suite.heartbeatKeys with the heartbeat
+// functions, Suite.signature, Epoch.Updated, Epoch.mixed, GroupStart and PairStart:
+// one function for each thing that the public sources do not tell. The state
+// machines use nothing below them.
 package cancrypt

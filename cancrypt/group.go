@@ -70,6 +70,7 @@ type group struct {
 
 	decided int64 // a cycle opened after this time can make the candidate win
 	won     bool
+	wonAt   int64
 	next    int64 // no deadline before
 }
 

@@ -130,7 +130,7 @@ func (j *Judge) close(c *candidate, at int64) {
 	}
 	c.alive, c.named = 0, 0
 	if c.decided > 0 && done.start > c.decided && done.heard.count() >= 2 {
-		c.won = true
+		c.won, c.wonAt = true, at
 	}
 }
 

@@ -1,0 +1,198 @@
+package cancrypt
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"canseal/can"
+)
+
+// room makes room for one more candidate.
+func (j *Judge) room() {
+	for len(j.candidates) >= maxCandidates {
+		j.drop(1) // the oldest that does not lead
+	}
+}
+
+// fork makes a candidate that differs from c in what change does. The first of
+// the two leads when c did. Both can win after decided.
+func (j *Judge) fork(c *candidate, decided int64, change func(n *candidate)) *candidate {
+	j.room()
+	n := &candidate{group: c.group, said: map[ref]can.Verdict{}}
+	maps.Copy(n.said, c.said)
+	if c.said == nil {
+		c.said = map[ref]can.Verdict{}
+	}
+	c.decided, n.decided = max(c.decided, decided), max(n.decided, decided)
+	c.won = false
+	change(n)
+	j.candidates = append(j.candidates, n)
+	return n
+}
+
+// drop removes a candidate.
+func (j *Judge) drop(i int) {
+	j.candidates = append(j.candidates[:i:i], j.candidates[i+1:]...)
+	j.agree()
+}
+
+// say is a candidate's verdict on a frame.
+func (j *Judge) say(c *candidate, at ref, v can.Verdict) {
+	if len(j.candidates) == 1 {
+		j.settle(at, v)
+		return
+	}
+	if len(c.said) < maxPending {
+		c.said[at] = v
+		j.compare(at, v)
+	}
+}
+
+// compare gives a verdict on which all candidates agree.
+func (j *Judge) compare(at ref, v can.Verdict) {
+	if !j.agreed(at, v) {
+		return
+	}
+	for _, c := range j.candidates {
+		delete(c.said, at)
+	}
+	j.settle(at, v)
+}
+
+// agree goes through the verdicts that are open after a candidate is gone.
+func (j *Judge) agree() {
+	lead := j.candidates[0]
+	open := slices.SortedFunc(maps.Keys(lead.said), func(a, b ref) int { return cmp.Compare(a.n, b.n) })
+	for _, at := range open {
+		j.compare(at, lead.said[at])
+	}
+	if len(j.candidates) == 1 {
+		lead.said, lead.decided = nil, 0
+	}
+}
+
+func (j *Judge) agreed(at ref, v can.Verdict) bool {
+	for _, c := range j.candidates {
+		if w, ok := c.said[at]; !ok || w != v {
+			return false
+		}
+	}
+	return true
+}
+
+// decide ends doubts: the candidate that won stays, two are a split.
+func (j *Judge) decide() {
+	if len(j.candidates) == 1 {
+		j.candidates[0].won = false
+		return
+	}
+	var winners []*candidate
+	first := int64(never)
+	for _, c := range j.candidates {
+		if c.won {
+			winners = append(winners, c)
+			first = min(first, c.wonAt)
+		}
+	}
+	switch {
+	case len(winners) == 0 || j.rival(first):
+	case len(winners) == 1:
+		j.candidates = winners
+		winners[0].won = false
+		j.agree()
+	default:
+		j.split()
+	}
+}
+
+// rival reports whether another candidate may yet win in the cycle in which
+// one won at a time: half of the members may be authentic under each.
+func (j *Judge) rival(first int64) bool {
+	for _, c := range j.candidates {
+		if !c.won && c.cycle.open && c.cycle.start > c.decided && c.cycle.start <= first {
+			return true
+		}
+	}
+	return false
+}
+
+// split: the members disagree for ever; no key until the next start.
+func (j *Judge) split() {
+	j.event(GroupSplit, 0, 0, j.at.time)
+	lead := j.candidates[0]
+	for _, c := range j.candidates {
+		for at := range c.said {
+			lead.said[at] = can.NotJudged
+		}
+	}
+	lead.curKey, lead.prevKey, lead.won = 0, 0, false
+	lead.cycle = cycle{}
+	j.candidates = j.candidates[:1]
+	j.agree()
+	j.release(true)
+}
+
+// needsKey reports whether a verdict claims something about a key.
+func needsKey(v can.Verdict) bool {
+	const set = 1<<can.Vouched | 1<<can.VouchedTwice | 1<<can.Unvouched | 1<<can.Authentic | 1<<can.ChecksumOK | 1<<can.AuthenticUnderGuessing | 1<<can.SignatureWrong | 1<<can.Replayed |
+		1<<can.KeyEpochUnknown | 1<<can.ReplayedSession | 1<<can.HeartbeatOK | 1<<can.HeartbeatWrong | 1<<can.SenderLostOrLeft
+	return set>>v&1 != 0
+}
+
+// settle gives a verdict, or holds it back until the key is known to be right.
+func (j *Judge) settle(at ref, v can.Verdict) {
+	switch {
+	case !j.inStep && needsKey(v):
+		v = can.NotJudged
+	case v == can.KeyEpochUnknown, (v == can.SignatureWrong || v == can.HeartbeatWrong) && !j.candidates[0].proven && j.keyed():
+		if len(j.held) < maxPending {
+			j.held = append(j.held, saying{at, v})
+		}
+		return
+	}
+	j.give(at, v)
+}
+
+func (j *Judge) give(at ref, v can.Verdict) {
+	if at == j.at {
+		j.verdict = v
+		return
+	}
+	j.out.Late = append(j.out.Late, Late{at.time, at.from, at.word, at.sender, v})
+}
+
+// release gives what is held back: as it is, or as not judged.
+func (j *Judge) release(unknown bool) {
+	for _, h := range j.held {
+		if unknown {
+			h.verdict = can.NotJudged
+		}
+		j.give(h.at, h.verdict)
+	}
+	j.held = j.held[:0]
+}
+
+// right notes that something was right under a held key.
+func (j *Judge) right() {
+	j.rightAt, j.names = j.at.time, 0
+	if !j.inStep {
+		j.inStep = true
+		j.event(InStep, 0, j.at.word, j.at.time)
+	}
+	if len(j.held) > 0 {
+		j.release(false)
+	}
+}
+
+// prove marks a candidate's key as proven.
+func (j *Judge) prove(c *candidate) {
+	if c.proven {
+		return
+	}
+	c.proven = true
+	if c.tag != [8]byte{} && !c.replayedSession {
+		j.out.Proven = append(j.out.Proven, c.tag)
+		c.tag = [8]byte{}
+	}
+}

@@ -24,7 +24,8 @@ type flags struct {
 	from, to, prefer, passwordFile         string
 	verify                                 string
 	raw, json, quiet, noTransport          bool
-	authentic                              bool
+	authentic, enumText                    bool
+	dbcMap                                 string
 
 	later laterFlags
 }
@@ -33,12 +34,14 @@ func (f *flags) register(cmd *cobra.Command) {
 	set := cmd.Flags()
 	set.SortFlags = false
 	set.StringArrayVar(&f.dbc, "dbc", nil, "DBC `[canN=]FILE`, for one bus or all; may be repeated, the first that fits wins")
+	set.StringVar(&f.dbcMap, "dbc-map", "", "`file` with a line for each DBC file of some devices: PATTERN [canN=]FILE")
 	set.StringVar(&f.format, "format", "", "candump, asc, csv, raw-csv, parquet or arrow (default parquet with --dbc, else candump)")
 	set.StringVarP(&f.output, "output", "o", "", "folder of the tables; file of other formats (default standard output)")
 	set.StringVar(&f.layout, "layout", "hive", "hive: device=D/message=M/date=Y-M-D/SESSION_SPLIT; canedge: D/CAN1_M/Y/M/D/SESSION_SPLIT")
 	set.StringSliceVar(&f.messages, "messages", nil, "only messages with these `names` (patterns with * ? [a-z])")
 	set.StringSliceVar(&f.signals, "signals", nil, "only signals with these `names`, SIGNAL or MESSAGE.SIGNAL (patterns)")
 	set.BoolVar(&f.raw, "raw", false, "raw values of signals instead of physical ones")
+	set.BoolVar(&f.enumText, "enum-text", false, "beside each signal with value descriptions a column SIGNAL_text")
 	set.StringVar(&f.prefer, "prefer", "exact", "which message decodes a frame: exact identifier first, or j1939 parameter group first")
 	set.StringSliceVar(&f.isotp, "isotp", nil, "hexadecimal `identifiers` with ISO-TP beside those that the DBC files show; 8 digits: extended")
 	set.BoolVar(&f.noTransport, "no-transport", false, "put no messages together (ISO-TP, J1939, NMEA 2000)")
@@ -55,24 +58,19 @@ func (f *flags) register(cmd *cobra.Command) {
 }
 
 // laterFlags are known words for what this version does not do.
-type laterFlags struct {
-	enums                         bool
-	plot, per, dbcMap, timestamps string
-}
+type laterFlags struct{ plot, per, timestamps string }
 
 func (l *laterFlags) register(cmd *cobra.Command) {
 	set := cmd.Flags()
-	set.BoolVar(&l.enums, "enum-text", false, "")
 	set.StringVar(&l.plot, "plot", "", "")
 	set.StringVar(&l.per, "per", "", "")
-	set.StringVar(&l.dbcMap, "dbc-map", "", "")
 	set.StringVar(&l.timestamps, "timestamps", "", "")
 	for _, name := range later {
 		set.Lookup(name).Hidden = true
 	}
 }
 
-var later = []string{"enum-text", "plot", "per", "dbc-map", "timestamps"}
+var later = []string{"plot", "per", "timestamps"}
 
 // refuse names what was asked for and is not there.
 func refuse(cmd *cobra.Command, inputs []string) error {
@@ -115,14 +113,14 @@ func (f *flags) settings(cmd *cobra.Command, inputs []string) (*settings, error)
 func (s *settings) chooseFormat() error {
 	if s.format == "" {
 		s.format = "candump"
-		if len(s.dbc) > 0 {
+		if s.hasDBC() {
 			s.format = "parquet"
 		}
 	}
 	switch {
 	case !slices.Contains([]string{"candump", "asc", "csv", "raw-csv", "parquet", "arrow"}, s.format):
 		return usage("--format %s: wanted candump, asc, csv, raw-csv, parquet or arrow", s.format)
-	case s.tables() && len(s.dbc) == 0:
+	case s.tables() && !s.hasDBC():
 		return usage("--format %s: wanted --dbc FILE (raw-csv and candump need none)", s.format)
 	case s.tables() && s.output == "":
 		return usage("--format %s: wanted -o FOLDER", s.format)
@@ -133,6 +131,8 @@ func (s *settings) chooseFormat() error {
 	}
 	return nil
 }
+
+func (s *settings) hasDBC() bool { return len(s.dbc) > 0 || s.dbcMap != "" }
 
 // tables reports whether the output is tables of signals.
 func (s *settings) tables() bool { return rowsHeld[s.format] > 0 }
@@ -205,6 +205,7 @@ func (s *settings) readTrust() error {
 const (
 	longestPassword = 4096
 	longestDBC      = 64 << 20
+	longestMap      = 1 << 20
 )
 
 func (s *settings) readPassword() error {
@@ -235,26 +236,57 @@ func readFile(name string, limit int64) ([]byte, error) {
 
 func (s *settings) readDBC() error {
 	for _, arg := range s.dbc {
-		bus, name := uint8(0), arg
-		if iface, file, found := strings.Cut(arg, "="); found {
-			number, err := strconv.ParseUint(strings.TrimPrefix(iface, "can"), 10, 8)
-			if err != nil || number > 254 || !strings.HasPrefix(iface, "can") {
-				return usage("--dbc %s: wanted canN=FILE, where can0 is bus 1", arg)
-			}
-			bus, name = uint8(number)+1, file
-		}
-		text, err := readFile(name, longestDBC)
-		if err != nil {
+		if err := s.addDBC("", arg, ""); err != nil {
 			return err
 		}
-		file, warnings := dbc.Parse(filepath.Base(name), text)
-		for _, w := range warnings {
-			s.warnings = append(s.warnings, name+": "+w.String())
-		}
-		if len(file.Messages) == 0 {
-			s.warnings = append(s.warnings, name+": no messages")
-		}
-		s.rules = append(s.rules, decode.Rule{Bus: bus, File: file})
 	}
+	if s.dbcMap == "" {
+		return nil
+	}
+	text, err := readFile(s.dbcMap, longestMap)
+	if err != nil {
+		return err
+	}
+	for n, line := range strings.Split(string(text), "\n") {
+		pattern, arg, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if pattern == "" || pattern[0] == '#' {
+			continue
+		}
+		if _, err := path.Match(pattern, ""); err != nil || strings.TrimSpace(arg) == "" {
+			return usage("--dbc-map %s, line %d: wanted PATTERN [canN=]FILE", s.dbcMap, n+1)
+		}
+		if err := s.addDBC(pattern, strings.TrimSpace(arg), filepath.Dir(s.dbcMap)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addDBC takes "[canN=]FILE" for the devices of a pattern; "" is all. A
+// relative name is below the folder.
+func (s *settings) addDBC(device, arg, folder string) error {
+	bus, name := uint8(0), arg
+	if iface, file, found := strings.Cut(arg, "="); found {
+		number, err := strconv.ParseUint(strings.TrimPrefix(iface, "can"), 10, 8)
+		if err != nil || number > 254 || !strings.HasPrefix(iface, "can") {
+			return usage("--dbc %s: wanted canN=FILE, where can0 is bus 1", arg)
+		}
+		bus, name = uint8(number)+1, file
+	}
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(folder, name)
+	}
+	text, err := readFile(name, longestDBC)
+	if err != nil {
+		return err
+	}
+	file, warnings := dbc.Parse(filepath.Base(name), text)
+	for _, w := range warnings {
+		s.warnings = append(s.warnings, name+": "+w.String())
+	}
+	if len(file.Messages) == 0 {
+		s.warnings = append(s.warnings, name+": no messages")
+	}
+	s.rules = append(s.rules, decode.Rule{Device: device, Bus: bus, File: file})
 	return nil
 }

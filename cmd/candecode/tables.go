@@ -246,7 +246,7 @@ func (t *tables) batch(b *decode.Batch) error {
 	key := messageKey{b.Message, b.Bus}
 	m := t.messages[key]
 	if m == nil {
-		m = table.NewMessage(b.Message, b.Bus, table.Choice{Raw: t.raw, Signals: t.signals})
+		m = table.NewMessage(b.Message, b.Bus, table.Choice{Raw: t.raw, Texts: t.enumText, Signals: t.signals})
 		t.messages[key] = m
 	}
 	if m.Signals() == 0 && len(t.signals) > 0 {

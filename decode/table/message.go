@@ -13,6 +13,7 @@ import (
 // Choice says which columns of a message are wanted, and how.
 type Choice struct {
 	Raw     bool     // raw values instead of physical ones
+	Texts   bool     // beside each signal with value descriptions a column with those
 	Signals []string // patterns of SIGNAL or MESSAGE.SIGNAL, as path.Match reads them; none: all
 }
 
@@ -21,6 +22,7 @@ type Message struct {
 	schema Schema
 	bus    uint8
 	picked []int // signals, by column
+	named  []int // signals whose texts are columns behind those
 	raw    bool
 
 	ints    []int64
@@ -57,6 +59,9 @@ func NewMessage(m *decode.Message, bus uint8, c Choice) *Message {
 			t.picked = append(t.picked, i)
 			t.schema.Columns = append(t.schema.Columns, t.column(s))
 		}
+	}
+	if c.Texts {
+		t.addTexts(m)
 	}
 	unique(t.schema.Columns)
 	t.schema.Properties = properties(m, bus, c.Raw)
@@ -166,7 +171,11 @@ func (t *Message) fill(b *decode.Batch, clock string, column int, v *Values) {
 	case columnMissing:
 		t.fillMissing(n, v)
 	default:
-		t.fillSignal(b, column-fixedColumns, v)
+		if column -= fixedColumns; column < len(t.picked) {
+			t.fillSignal(b, column, v)
+		} else {
+			t.fillText(b, t.named[column-len(t.picked)], v)
+		}
 	}
 }
 

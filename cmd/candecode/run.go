@@ -40,7 +40,9 @@ func decodeAll(cmd *cobra.Command, f *flags, args []string) error {
 	if err != nil {
 		return err
 	}
-	err = passAll(cmd.Context(), in, out, sum)
+	shows := newProgress(cmd.ErrOrStderr(), s.quiet)
+	err = passAll(cmd.Context(), in, out, sum, shows)
+	shows.end()
 	if err = errors.Join(err, out.close(err)); err != nil {
 		return err
 	}
@@ -64,7 +66,7 @@ func newSink(s *settings, cmd *cobra.Command, sum *summary) (sink, error) {
 const oftenEnough = 1 << 12
 
 // passAll hands all sessions to the sink.
-func passAll(ctx context.Context, in *input.Input, out sink, sum *summary) error {
+func passAll(ctx context.Context, in *input.Input, out sink, sum *summary, shows *progress) error {
 	n := 0
 	for _, session := range in.Sessions {
 		skip, err := out.begin(session)
@@ -75,8 +77,11 @@ func passAll(ctx context.Context, in *input.Input, out sink, sum *summary) error
 			continue
 		}
 		for it := range session.Items() {
-			if n++; n%oftenEnough == 0 && ctx.Err() != nil {
-				return fmt.Errorf("interrupted: %w", ctx.Err())
+			if n++; n%oftenEnough == 0 {
+				if ctx.Err() != nil {
+					return fmt.Errorf("interrupted: %w", ctx.Err())
+				}
+				shows.at(sum.Frames, it.Segment.File.Name)
 			}
 			sum.count(it)
 			if sum.s.authentic && it.Type == buslog.Frame && it.Verdict != can.Authentic {

@@ -25,7 +25,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", "script"),
 		UpdateScripts: os.Getenv("CANSEAL_UPDATE") != "",
-		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip, "card": makeCard},
+		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flip, "cut": cut, "card": makeCard},
 	})
 }
 
@@ -52,6 +52,16 @@ func flip(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	content[at] ^= 1
 	ts.Check(os.WriteFile(name, content, 0o644))
+}
+
+// cut shortens a file by so many bytes: cut FILE BYTES.
+func cut(ts *testscript.TestScript, _ bool, args []string) {
+	name := ts.MkAbs(args[0])
+	info, err := os.Stat(name)
+	ts.Check(err)
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	ts.Check(os.Truncate(name, info.Size()-n))
 }
 
 func TestTheVersionIsThatOfTheOtherPrograms(t *testing.T) {

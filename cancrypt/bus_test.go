@@ -57,7 +57,7 @@ func newBus(t testing.TB, change func(o *JudgeOptions)) *bus {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bus{t: t, o: o, j: j, s: suite(t, PadSpeck, SpeckMAC), now: 1e15, settled: map[int64]can.Verdict{}, events: map[EventKind]int{}}
+	b := &bus{t: t, o: o, j: j, s: suite(t, o.Methods.Pad(), SpeckMAC), now: 1e15, settled: map[int64]can.Verdict{}, events: map[EventKind]int{}}
 	b.frame(0x7FF, nil)
 	b.wait(50)
 	return b
@@ -137,10 +137,10 @@ func (b *bus) update(stamps map[uint8]int64, s Status) {
 	for a := range uint8(16) {
 		if at, ok := stamps[a]; ok {
 			before := at - 200_000
-			heard = append(heard, Heard{a, s | Authenticated, [4]byte{a, byte(before >> 20), byte(before >> 28)}})
+			heard = append(heard, Heard{a, s | Authenticated | Status(b.e.Number&3), [4]byte{a, byte(before >> 20), byte(before >> 28)}})
 		}
 	}
-	b.e = b.e.Updated(heard)
+	b.e = b.j.update(&b.e, heard)
 	b.seq = [16]uint16{}
 }
 

@@ -1,6 +1,7 @@
 package cancrypt
 
 import (
+	"errors"
 	"math/rand/v2"
 	"testing"
 
@@ -320,6 +321,74 @@ func TestAESPairs(t *testing.T) {
 	b.want(send(9, 0), can.SignatureWrong, "five ahead")
 	b.want(send(5, 1), can.SignatureWrong, "changed")
 	b.want(b.frame(blocked, make([]byte, 8)), can.MessageWithoutPreamble, "second half alone")
+}
+
+// R7: other pads and additional inputs, and a judge that does not expect them.
+func TestJudgeUnderOtherPads(t *testing.T) {
+	for _, p := range []PadCipher{PadSpeck, PadAES128, PadAES256} {
+		for _, extra := range []Methods{0, 1 << 15} {
+			b := grouped(t, func(o *JudgeOptions) { o.Methods = NewMethods(p, SpeckMAC) | extra })
+			b.want(b.send(secured, 1, 2), can.Authentic, "message")
+			b.want(b.cycle(1, 2, 3)[1], can.HeartbeatOK, "heartbeat")
+			b.want(b.send(cmacked, 1, 2), can.Authentic, "message of the next key")
+			b.e.Mask = Key{1}
+			b.want(b.send(secured, 1, 2), can.SignatureWrong, "other additional inputs")
+			b.want(b.cycle(1, 2, 3)[1], can.HeartbeatOK, "which never break the group")
+		}
+	}
+}
+
+// A pairing's sequences have structure even for a judge without its key, and
+// leave the group's alone.
+func TestPairingsBesideTheGroup(t *testing.T) {
+	toDevice := Word(0x600)
+	b := grouped(t, func(o *JudgeOptions) {
+		table, err := NewTable(append(o.Table.Records(), Record{Word: toDevice, Scope: 1, Signature: SpeckMAC}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Table = table
+	})
+	send := func(sender, context uint8, w Word, data []byte) (int64, int64) {
+		p := Preamble{Count: 1, Context: context, Word: w}
+		head := p.Bytes()
+		return b.frame(control+Word(sender), head[:]), b.frame(w, data)
+	}
+	for _, device := range []uint8{1, 3} {
+		pre, at := send(0, device, toDevice, []byte{1})
+		b.want(pre, can.NotJudged, "configurator's preamble")
+		b.want(at, can.NotJudged, "configurator's message")
+	}
+	_, at := send(0, 2, control, AppendControl(nil, 2, SaveKey{1}))
+	b.want(at, can.NotJudged, "secured control message")
+	b.want(b.frame(control, AppendControl(nil, 2, SaveKey{1})), can.NotListed, "the same without a preamble")
+	b.want(b.frame(toDevice, []byte{1}), can.MessageWithoutPreamble, "pairing's message alone")
+	_, at = send(2, 1, paired, []byte{1})
+	b.want(at, can.MessageWithoutPreamble, "a device in another one's pairing")
+	p, m := b.pair(secured, 1)
+	b.frame(control+1, p[:])
+	send(1, 1, paired, []byte{1})
+	b.want(b.frame(secured, m.Data[:m.Len]), can.Authentic, "a group sequence while its sender is paired")
+}
+
+// R1: configurations that no group has.
+func TestJudgesThatAreRefused(t *testing.T) {
+	for name, change := range map[string]func(o *JudgeOptions){
+		"member 16":                 func(o *JudgeOptions) { o.Members = append(o.Members, 16) },
+		"member 0":                  func(o *JudgeOptions) { o.Members = append(o.Members, 0) },
+		"no table":                  func(o *JudgeOptions) { o.Table = nil },
+		"control ID in use":         func(o *JudgeOptions) { o.Control = 0x171 },
+		"event time of 50 ms":       func(o *JudgeOptions) { o.Event = 50 * millisecond },
+		"256-bit keys":              func(o *JudgeOptions) { o.Methods |= 1 },
+		"heartbeat-only and listed": func(o *JudgeOptions) { o.HeartbeatOnly = map[Word]uint8{secured: 1} },
+		"sent by a stranger":        func(o *JudgeOptions) { o.HeartbeatOnly = map[Word]uint8{plain: 9} },
+	} {
+		o := judgeOptions(t)
+		change(&o)
+		if _, err := NewJudge(o); !errors.Is(err, ErrFormat) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
 
 // R15: streams.

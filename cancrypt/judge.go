@@ -63,11 +63,10 @@ type JudgeOptions struct {
 	Table   *Table
 	Members []uint8 // addresses, 1-15
 	KeyID   uint8
-	Key     Key // permanent group key
-	Methods Methods
-	Control Word  // control ID of address 0, low nibble free; 170h is usual
-	Event   int64 // event time in ns, a multiple of 100 ms
-	Extra   bool  // additional input "heartbeats"
+	Key     Key     // permanent group key
+	Methods Methods // with additional inputs: "heartbeats"
+	Control Word    // control ID of address 0, low nibble free; 170h is usual
+	Event   int64   // event time in ns, a multiple of 100 ms
 
 	// HeartbeatOnly are identities that are not in the table, and who sends them.
 	HeartbeatOnly map[Word]uint8

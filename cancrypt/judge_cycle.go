@@ -107,7 +107,7 @@ func (j *Judge) doubtAfter(c *candidate, h Heard) {
 // update is the epoch after a cycle with its additional inputs.
 func (j *Judge) update(e *Epoch, from []Heard) Epoch {
 	next := e.Updated(from)
-	if j.o.Extra {
+	if j.o.Methods.Extra() {
 		next.Mask = ExtraMask(next.Perm, HeartbeatExtra(nil, from))
 	}
 	return next

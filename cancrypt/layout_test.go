@@ -241,3 +241,44 @@ func randomSequence(r *rand.Rand) []Message {
 	}
 	return out
 }
+
+func TestBytesThatParsersRefuse(t *testing.T) {
+	sum := func(s string) []byte {
+		b := raw(s)
+		c := crc16(0xFFFF, b)
+		return append(b, byte(c), byte(c>>8))
+	}
+	for name, b := range map[string][]byte{
+		"no checksum":      raw("8101000010080000"),
+		"wrong checksum":   raw("81010000100800000b82"),
+		"falling order":    sum("82010000100800008101000010080000"),
+		"equal words":      sum("81010000100800008101000010080000"),
+		"byte 7 not zero":  sum("8101000010080001"),
+		"range to byte 8":  sum("8101000010180000"),
+		"reserved cipher":  sum("8101000010081000"),
+		"reserved method":  sum("8101000010080300"),
+		"bit 30 in a word": sum("8101004010080000"),
+	} {
+		if _, err := ParseTable(b); !errors.Is(err, ErrFormat) {
+			t.Errorf("table with %s: %v", name, err)
+		}
+	}
+	for _, s := range []string{"", "80008101000000", "8000810100200000", "8000810800000000"} {
+		if p, err := ParsePreamble(raw(s)); !errors.Is(err, ErrFormat) {
+			t.Errorf("preamble %s: %v %v", s, p, err)
+		}
+	}
+	for s, found := range map[string]bool{
+		"00000000000000":           false, // shorter than a record
+		"0000000000000000":         false, // sender 0
+		"ff00000000000000":         false, // sender 255
+		"0110000000000000":         false, // flag bit 4
+		"0101000000000000":         true,  // more padding than bytes
+		"330000000102000000000000": true,  // two bytes of padding named, none needed for two bytes less
+		"330000010103000000000000": true,  // padding not zero
+	} {
+		if _, _, got, err := ParseFD(raw(s)); got != found || (err != nil) != found {
+			t.Errorf("FD %s: record %v, %v", s, got, err)
+		}
+	}
+}

@@ -52,6 +52,7 @@ func newChannel(i Interface) *channel {
 	if filters, ok := kernelFilters(i.Filter, i.Pass); ok && i.Filter != nil {
 		ch.filters = filters
 	}
+	ch.own.silent.Store(true) // until the first look at the link
 	return ch
 }
 

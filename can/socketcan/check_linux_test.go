@@ -151,3 +151,16 @@ func TestNothingIsSentOnADoubtfulLink(t *testing.T) {
 		}
 	}
 }
+
+// Nothing is sent to an interface before it was looked at: it may be listen-only,
+// or on a bus of another bit rate.
+func TestNothingIsSentToAnInterfaceNeverSeen(t *testing.T) {
+	c, err := Open(Options{Interfaces: []Interface{{Name: "nosuch0", Bus: 1}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if !c.own(1).silent.Load() {
+		t.Error("the port may send")
+	}
+}

@@ -75,7 +75,7 @@ func (c *Capture) part(ch *channel) {
 func (ch *channel) forget() {
 	ch.heard, ch.garbled, ch.checked, ch.status.Differs = false, false, 0, nil
 	ch.setup.applied, ch.setup.due, ch.setup.problem = false, time.Time{}, ""
-	ch.own.silent.Store(ch.Configure)
+	ch.own.silent.Store(true) // until the first look at it
 }
 
 // absent notes that a channel has no socket, and why.

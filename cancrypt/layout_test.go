@@ -269,13 +269,13 @@ func TestBytesThatParsersRefuse(t *testing.T) {
 		}
 	}
 	for s, found := range map[string]bool{
-		"00000000000000":           false, // shorter than a record
-		"0000000000000000":         false, // sender 0
-		"ff00000000000000":         false, // sender 255
-		"0110000000000000":         false, // flag bit 4
-		"0101000000000000":         true,  // more padding than bytes
-		"330000000102000000000000": true,  // two bytes of padding named, none needed for two bytes less
-		"330000010103000000000000": true,  // padding not zero
+		"00000000000000":                   false, // shorter than a record
+		"0000000000000000":                 false, // sender 0
+		"ff00000000000000":                 false, // sender 255
+		"0110000000000000":                 false, // flag bit 4
+		"0101000000000000":                 true,  // more padding than bytes
+		"00000000000000000104000000000000": true,  // padding that a shorter frame would not need
+		"330000010103000000000000":         true,  // padding not zero
 	} {
 		if _, _, got, err := ParseFD(raw(s)); got != found || (err != nil) != found {
 			t.Errorf("FD %s: record %v, %v", s, got, err)

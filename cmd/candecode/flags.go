@@ -20,7 +20,7 @@ import (
 // flags are the words of the command line.
 type flags struct {
 	dbc, signals, messages, devices, isotp []string
-	format, output, layout                 string
+	format, output, layout, per            string
 	from, to, prefer, passwordFile         string
 	verify                                 string
 	raw, json, quiet, noTransport          bool
@@ -38,6 +38,7 @@ func (f *flags) register(cmd *cobra.Command) {
 	set.StringVar(&f.format, "format", "", "candump, asc, csv, raw-csv, parquet or arrow (default parquet with --dbc, else candump)")
 	set.StringVarP(&f.output, "output", "o", "", "folder of the tables; file of other formats (default standard output)")
 	set.StringVar(&f.layout, "layout", "hive", "hive: device=D/message=M/date=Y-M-D/SESSION_SPLIT; canedge: D/CAN1_M/Y/M/D/SESSION_SPLIT")
+	set.StringVar(&f.per, "per", "day", "a file for each message of a day, a session or a segment")
 	set.StringSliceVar(&f.messages, "messages", nil, "only messages with these `names` (patterns with * ? [a-z])")
 	set.StringSliceVar(&f.signals, "signals", nil, "only signals with these `names`, SIGNAL or MESSAGE.SIGNAL (patterns)")
 	set.BoolVar(&f.raw, "raw", false, "raw values of signals instead of physical ones")
@@ -58,19 +59,18 @@ func (f *flags) register(cmd *cobra.Command) {
 }
 
 // laterFlags are known words for what this version does not do.
-type laterFlags struct{ plot, per, timestamps string }
+type laterFlags struct{ plot, timestamps string }
 
 func (l *laterFlags) register(cmd *cobra.Command) {
 	set := cmd.Flags()
 	set.StringVar(&l.plot, "plot", "", "")
-	set.StringVar(&l.per, "per", "", "")
 	set.StringVar(&l.timestamps, "timestamps", "", "")
 	for _, name := range later {
 		set.Lookup(name).Hidden = true
 	}
 }
 
-var later = []string{"plot", "per", "timestamps"}
+var later = []string{"plot", "timestamps"}
 
 // refuse names what was asked for and is not there.
 func refuse(cmd *cobra.Command, inputs []string) error {
@@ -126,6 +126,8 @@ func (s *settings) chooseFormat() error {
 		return usage("--format %s: wanted -o FOLDER", s.format)
 	case s.layout != "hive" && s.layout != "canedge":
 		return usage("--layout %s: wanted hive or canedge", s.layout)
+	case s.per != "day" && s.per != "session" && s.per != "segment":
+		return usage("--per %s: wanted day, session or segment", s.per)
 	case s.prefer != "exact" && s.prefer != "j1939":
 		return usage("--prefer %s: wanted exact or j1939", s.prefer)
 	}

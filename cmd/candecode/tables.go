@@ -4,10 +4,7 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"path/filepath"
 	"sort"
-	"strings"
-	"time"
 
 	"canseal/decode"
 	"canseal/decode/dbc"
@@ -20,7 +17,8 @@ import (
 	"canseal/mdf/buslog"
 )
 
-// tables is the sink of tables: a file for each message and day of a session.
+// tables is the sink of tables: a file for each message and day of a session,
+// or by choice for each message and segment, or message alone.
 type tables struct {
 	*settings
 	sum    *summary
@@ -31,7 +29,7 @@ type tables struct {
 	plans1   *plans
 	decoder  *decode.Decoder
 	clock    input.Clock // of all rows that are held
-	day      int64       // since 1970, of the latest item
+	part     int64       // of the latest item
 	starts   []start     // of the segments
 	messages map[messageKey]*table.Message
 	side     []*sideTable
@@ -67,7 +65,7 @@ type sideTable struct {
 // fileKey is one file: the schema stands for the table.
 type fileKey struct {
 	table *table.Schema
-	day   int64
+	part  int64
 }
 
 type outFile struct {
@@ -108,7 +106,7 @@ func (t *tables) begin(session *input.Session) (skip bool, err error) {
 
 // start makes ready for the items of a session.
 func (t *tables) start(session *input.Session) (err error) {
-	t.session, t.starts, t.day = session, nil, 0
+	t.session, t.starts, t.part = session, nil, 0
 	t.messages, t.files = map[messageKey]*table.Message{}, map[fileKey]*outFile{}
 	t.side = []*sideTable{{table.NewUnknown()}, {table.NewGaps()}, {table.NewVerdicts()}}
 	if t.plans1, err = t.plansOf(session.Device); err != nil {
@@ -147,16 +145,6 @@ func (t *tables) keep(m *dbc.Message) bool {
 	return false
 }
 
-const nanosPerDay = 24 * 3600 * 1e9
-
-func dayOf(ns int64) int64 {
-	day := ns / nanosPerDay
-	if ns%nanosPerDay < 0 {
-		day--
-	}
-	return day
-}
-
 // item decodes a frame, or notes a record about frames.
 func (t *tables) item(it *input.Item) error {
 	if len(t.starts) == 0 || t.starts[len(t.starts)-1].segment != it.Segment {
@@ -174,16 +162,18 @@ func (t *tables) item(it *input.Item) error {
 	return nil
 }
 
-// advance hands over all rows where the clock of the items changes, or the day.
+// advance hands over all rows where the clock of the items changes, or the
+// part of the session that has files of its own.
 func (t *tables) advance(it *input.Item) error {
-	if day := dayOf(it.Time); it.Clock != t.clock || day != t.day {
-		if err := t.handOver(); err != nil {
-			return err
-		}
-		t.clock, t.day = it.Clock, day
-		return t.closeFiles(day - 1)
+	part := t.partOf(it.Time, it.Clock)
+	if it.Clock == t.clock && part == t.part {
+		return nil
 	}
-	return nil
+	if err := t.handOver(); err != nil {
+		return err
+	}
+	t.clock, t.part = it.Clock, part
+	return t.closeFiles(part - 1)
 }
 
 func (t *tables) handOver() error {
@@ -258,14 +248,14 @@ func (t *tables) batch(b *decode.Batch) error {
 	return t.write(m.Schema(), b.Bus, m.Rows(b, t.clock.String()), b.Time)
 }
 
-// write writes rows into the files of their days.
+// write writes rows into the files of their parts.
 func (t *tables) write(s *table.Schema, bus uint8, rows table.Rows, times []int64) error {
 	for begin := 0; begin < rows.N; {
-		day, end := t.date(times[begin]), begin+1
-		for end < rows.N && t.date(times[end]) == day {
+		part, end := t.partOf(times[begin], t.clock), begin+1
+		for end < rows.N && t.partOf(times[end], t.clock) == part {
 			end++
 		}
-		f, err := t.file(s, bus, day, times[begin])
+		f, err := t.file(s, bus, part, times[begin])
 		if err != nil {
 			return err
 		}
@@ -277,22 +267,12 @@ func (t *tables) write(s *table.Schema, bus uint8, rows table.Rows, times []int6
 	return nil
 }
 
-// unknownDay stands for times that nobody knows.
-const unknownDay = int64(-1) << 62
-
-func (t *tables) date(ns int64) int64 {
-	if t.clock == input.Unknown {
-		return unknownDay
-	}
-	return dayOf(ns)
-}
-
-func (t *tables) file(s *table.Schema, bus uint8, day, first int64) (*outFile, error) {
-	key := fileKey{s, day}
+func (t *tables) file(s *table.Schema, bus uint8, part, first int64) (*outFile, error) {
+	key := fileKey{s, part}
 	if f := t.files[key]; f != nil {
 		return f, nil
 	}
-	file, err := t.folder.Create(t.place(s.Name, bus, day) + "/" + t.stem(first) + "." + t.format)
+	file, err := t.folder.Create(t.place(s.Name, bus, part) + "/" + t.stem(first) + "." + t.format)
 	if err != nil {
 		return nil, err
 	}
@@ -315,44 +295,10 @@ func (t *tables) writer(w io.Writer, s *table.Schema) (table.Writer, error) {
 	return text.NewCSV(w, s)
 }
 
-// place returns the folder of a table.
-func (t *tables) place(name string, bus uint8, day int64) string {
-	device := t.session.Device
-	if device == "" {
-		device = "unknown"
-	}
-	device, name = folder.Name(device), folder.Name(name)
-	date := "unknown"
-	if day != unknownDay {
-		date = time.Unix(day*24*3600, 0).UTC().Format(time.DateOnly)
-	}
-	if t.layout == "hive" {
-		return "device=" + device + "/message=" + name + "/date=" + date
-	}
-	if bus > 0 {
-		name = fmt.Sprintf("CAN%d_%s", bus, name)
-	}
-	return device + "/" + name + "/" + strings.ReplaceAll(date, "-", "/")
-}
-
-// stem names a file after the segment that holds its first row.
-func (t *tables) stem(first int64) string {
-	i := sort.Search(len(t.starts), func(i int) bool { return t.starts[i].time > first })
-	s := t.starts[max(0, i-1)].segment
-	if s.Session != 0 {
-		return fmt.Sprintf("%08d_%08d", s.Session, s.Split)
-	}
-	if s.File.Name == input.Stdin {
-		return "stdin"
-	}
-	base := filepath.Base(s.File.Name)
-	return folder.Name(strings.TrimSuffix(base, filepath.Ext(base)))
-}
-
-// closeFiles finishes the files of days before first.
+// closeFiles finishes the files of parts before first.
 func (t *tables) closeFiles(first int64) error {
 	for _, key := range t.keys() {
-		if key.day >= first {
+		if key.part >= first {
 			continue
 		}
 		f := t.files[key]

@@ -235,6 +235,10 @@ var verdictTests = map[can.Verdict]func(b *bus){
 		b.seq = [16]uint16{}
 		b.want(b.send(secured, 1), can.SenderLostOrLeft, "left in order")
 		b.want(b.heartbeat(1, 0), can.HeartbeatWrong, "heartbeat of one that left")
+		b.wait(6000)
+		b.start(8, 1, 2, 3)
+		b.cycle(1, 2, 3)
+		b.want(b.send(secured, 1), can.Authentic, "after the next start")
 	},
 }
 

@@ -16,6 +16,8 @@ const (
 	maxInflated = 16 << 20 // bytes of one DZ block; the standard advises 4 MiB
 	maxDeflate  = 1032     // deflate cannot do better
 	maxHeld     = 96 << 20 // bytes of the open DZ blocks of all groups
+	maxUnpacked = 128      // bytes of all DZ blocks, for each of the file; records pack to a twentieth
+	minUnpacked = 64 << 20 // the least that maxUnpacked comes to
 	linkPage    = 512      // links of a list read at once
 )
 
@@ -103,7 +105,21 @@ func (w *flow) visit(at, length int64) error {
 	if w.p.spent += length; w.p.spent <= w.p.f.size {
 		return nil
 	}
-	w.p.damage(at, 0, corrupt(at, "blocks that are visited once", "more bytes in them than in the file"))
+	return w.stop(at, corrupt(at, "blocks that are visited once", "more bytes in them than in the file"))
+}
+
+// expand accounts for the n bytes that a block unpacks to.
+func (w *flow) expand(at, n int64) error {
+	most := max(minUnpacked, maxUnpacked*w.p.f.size)
+	if w.p.unpacked += n; w.p.unpacked <= most {
+		return nil
+	}
+	return w.stop(at, corrupt(at, fmt.Sprintf("at most %d bytes in packed blocks", most), "more"))
+}
+
+// stop ends the flow for a reason.
+func (w *flow) stop(at int64, err error) error {
+	w.p.damage(at, 0, err)
 	w.left, w.inflated, w.list = 0, nil, list{}
 	return io.EOF
 }
@@ -184,6 +200,9 @@ func (w *flow) unpack(at, length int64) error {
 		return w.broken(at, int64(min(n, math.MaxInt32)), err)
 	}
 	if err := w.visit(at, length); err != nil {
+		return err
+	}
+	if err := w.expand(at, int64(n)); err != nil {
 		return err
 	}
 	if !w.room(int(n)) {

@@ -12,6 +12,7 @@ type pass struct {
 	f        *File
 	report   *Report
 	spent    int64 // bytes of the blocks visited
+	unpacked int64 // bytes of the DZ blocks that were unpacked
 	held     int   // bytes of the DZ blocks that are open
 	inflater inflater
 	streams  []*stream // that have not ended, the one with the oldest record first

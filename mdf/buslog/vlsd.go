@@ -18,21 +18,23 @@ const (
 // vlsd joins frames and payloads that stand as records of their own in one
 // data group. Frames come first as a rule, with the position of the payload in
 // the stream of payloads: each takes its bytes and four for their number.
+// Positions rise, so that a frame that waits for one which has gone by waits in
+// vain.
 type vlsd struct {
-	pos     uint64 // of the next payload
-	waiting []waiting
-	early   []early
+	pos     uint64  // of the next payload
+	waiting waiters // a heap, the lowest position first
+	newest  uint64  // position of the last frame that began to wait
+	fresh   bool    // that one waits still
+	chunk   bool    // some that wait may stand in the present chunk
+
+	early map[uint64][]byte // payloads without a frame, by position
+	order []uint64          // positions of the last maxEarly of them
 }
 
 type waiting struct {
 	record
 	pos  uint64
 	from int // where data begins in the chunk, unless it is its own
-}
-
-type early struct {
-	pos  uint64
-	data []byte
 }
 
 // await finds the payload of a frame; false if it has to wait for it.
@@ -47,18 +49,17 @@ func (s *stream) await(r *record) bool {
 		return false
 	}
 	pos := g.frame.payloads.offset.of(r.data)
-	for i := range v.early {
-		if v.early[i].pos == pos {
-			r.join(v.early[i].data)
-			v.early = append(v.early[:i], v.early[i+1:]...)
-			return true
-		}
+	if data, ok := v.early[pos]; ok {
+		r.join(data)
+		delete(v.early, pos)
+		return true
 	}
 	if len(v.waiting) == maxWaiting {
-		v.waiting = v.waiting[1:]
+		v.waiting.pop()
 		s.p.report.bad(g.at, errNoPayload)
 	}
-	v.waiting = append(v.waiting, waiting{*r, pos, s.pos - g.size})
+	v.waiting.push(waiting{*r, pos, s.pos - g.size})
+	v.newest, v.fresh, v.chunk = pos, true, true
 	return false
 }
 
@@ -77,38 +78,60 @@ func (s *stream) stored(r *record, g *group, rec []byte) bool {
 		return false
 	}
 	pos := v.pos
-	if s.lost && len(v.waiting) > 0 { // positions are not known: it belongs to the frame before it
-		pos = v.waiting[len(v.waiting)-1].pos
+	if s.lost && v.fresh { // positions are not known: it belongs to the frame before it
+		pos = v.newest
 		s.lost = false
 	}
 	v.pos = pos + uint64(len(rec))
-	for i := range v.waiting {
-		if v.waiting[i].pos != pos {
-			continue
-		}
-		from := v.waiting[i].from
-		*r = v.waiting[i].record
-		v.waiting = append(v.waiting[:i], v.waiting[i+1:]...)
-		if end := s.pos + slack; !r.own && end-from < maxRecord { // as a rule they stand one behind the other
-			r.data = s.buf[from:end]
-			r.at, r.n = uint16(s.pos-len(data)-from), uint16(len(data))
-		} else {
-			r.join(data)
-		}
-		return true
+	if !v.reach(pos, s.p.report) {
+		v.hold(pos, data)
+		return false
 	}
-	if len(v.early) == maxEarly {
-		v.early = v.early[1:]
+	w := v.waiting.pop()
+	v.fresh = v.fresh && w.pos != v.newest
+	*r = w.record
+	if end := s.pos + slack; !r.own && end-w.from < maxRecord { // as a rule they stand one behind the other
+		r.data = s.buf[w.from:end]
+		r.at, r.n = uint16(s.pos-len(data)-w.from), uint16(len(data))
+	} else {
+		r.join(data)
 	}
-	v.early = append(v.early, early{pos, slices.Clone(data)})
-	return false
+	return true
+}
+
+// reach gives up on frames that wait for what has gone by; true if the first of
+// the others waits for the payload at pos.
+func (v *vlsd) reach(pos uint64, report *Report) bool {
+	for len(v.waiting) > 0 && v.waiting[0].pos < pos {
+		w := v.waiting.pop()
+		v.fresh = v.fresh && w.pos != v.newest
+		report.bad(w.g.at, errNoPayload)
+	}
+	return len(v.waiting) > 0 && v.waiting[0].pos == pos
+}
+
+// hold keeps a payload for a frame to come.
+func (v *vlsd) hold(pos uint64, data []byte) {
+	if v.early == nil {
+		v.early = map[uint64][]byte{}
+	}
+	if len(v.order) == maxEarly {
+		delete(v.early, v.order[0])
+		v.order = v.order[1:]
+	}
+	v.early[pos] = slices.Clone(data)
+	v.order = append(v.order, pos)
 }
 
 // keep makes the frames that wait independent of their chunk.
 func (v *vlsd) keep() {
+	if !v.chunk {
+		return
+	}
 	for i := range v.waiting {
 		v.waiting[i].keep()
 	}
+	v.chunk = false
 }
 
 // abandon gives up on frames that wait.
@@ -117,4 +140,35 @@ func (v *vlsd) abandon(report *Report) {
 		report.bad(0, errNoPayload)
 	}
 	v.waiting = nil
+}
+
+// waiters is a heap. Frames mostly come in the order of their positions, and
+// take no time to get in then.
+type waiters []waiting
+
+func (h *waiters) push(w waiting) {
+	*h = append(*h, w)
+	q := *h
+	for i := len(q) - 1; i > 0 && q[i].pos < q[(i-1)/2].pos; i = (i - 1) / 2 {
+		q[i], q[(i-1)/2] = q[(i-1)/2], q[i]
+	}
+}
+
+// pop removes the frame with the lowest position.
+func (h *waiters) pop() waiting {
+	q, last := *h, len(*h)-1
+	first := q[0]
+	q[0], q[last] = q[last], waiting{}
+	q = q[:last]
+	for i, child := 0, 1; child < last; i, child = child, 2*child+1 {
+		if child+1 < last && q[child+1].pos < q[child].pos {
+			child++
+		}
+		if q[i].pos <= q[child].pos {
+			break
+		}
+		q[i], q[child] = q[child], q[i]
+	}
+	*h = q
+	return first
 }

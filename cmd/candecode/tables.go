@@ -38,6 +38,7 @@ type tables struct {
 	old      *done // what was
 	memory   parquet.Memory
 	arrow    parquet.ArrowMemory
+	csv      text.Memory
 }
 
 // plans are the messages of one device.
@@ -292,7 +293,7 @@ func (t *tables) writer(w io.Writer, s *table.Schema) (table.Writer, error) {
 	case "arrow":
 		return parquet.NewArrow(w, s, &t.arrow)
 	}
-	return text.NewCSV(w, s)
+	return text.NewCSV(w, s, &t.csv)
 }
 
 // closeFiles finishes the files of parts before first.

@@ -15,15 +15,20 @@ import (
 type CSV struct {
 	w       *bufio.Writer
 	columns []table.Column
-	values  []table.Values
+	memory  *Memory
+	values  []table.Values // of memory
 	line    []byte
 	clock   stamp
 }
 
+// Memory is where columns are made; the tables that one goroutine writes share
+// one.
+type Memory struct{ values []table.Values }
+
 // NewCSV begins a file with the names of the columns. The columns that other
 // formats need for exact times are left out.
-func NewCSV(w io.Writer, s *table.Schema) (*CSV, error) {
-	c := &CSV{w: bufio.NewWriterSize(w, 1<<15), columns: s.Columns, values: make([]table.Values, len(s.Columns))}
+func NewCSV(w io.Writer, s *table.Schema, m *Memory) (*CSV, error) {
+	c := &CSV{w: bufio.NewWriterSize(w, 1<<15), columns: s.Columns, memory: m}
 	for i, column := range s.Columns {
 		if column.Exact {
 			continue
@@ -48,6 +53,10 @@ func appendComma(dst []byte, column int) []byte {
 
 // Write adds rows.
 func (c *CSV) Write(rows table.Rows) error {
+	for len(c.memory.values) < len(c.columns) {
+		c.memory.values = append(c.memory.values, table.Values{})
+	}
+	c.values = c.memory.values
 	for i := range c.columns {
 		rows.Fill(i, &c.values[i])
 	}

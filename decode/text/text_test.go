@@ -64,7 +64,7 @@ func FuzzCSV(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, text string) {
 		s := &table.Schema{Columns: []table.Column{{Name: name, Type: table.Text}, {Name: "n", Type: table.Int, Unit: text}}}
 		var b strings.Builder
-		c, err := NewCSV(&b, s)
+		c, err := NewCSV(&b, s, &Memory{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -29,6 +29,9 @@ type keeper struct {
 	surveyed time.Time                  // under busy
 	stale    atomic.Bool                // the survey: something has changed since
 
+	forcing sync.Mutex // held during each forced deletion
+	spent   bool       // under forcing: no more of them, the recorder ends
+
 	mu      sync.Mutex
 	jobs    []*job
 	deleted losses // forced deletions, for the recorder to write down
@@ -219,6 +222,21 @@ func (k *keeper) view() keeperView {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.shared
+}
+
+// lastLosses ends the forced deletions of this run: those that were have been
+// counted when it returns. Of a later one no segment could tell.
+func (k *keeper) lastLosses() {
+	k.forcing.Lock()
+	k.spent = true
+	k.forcing.Unlock()
+}
+
+// ending tells whether lastLosses was called.
+func (k *keeper) ending() bool {
+	k.forcing.Lock()
+	defer k.forcing.Unlock()
+	return k.spent
 }
 
 // takeDeleted moves the forced deletions to the recorder; moved of them have been

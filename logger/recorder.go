@@ -101,6 +101,10 @@ func (r *recorder) end() {
 	if r.seg == nil && (r.pending.any || !r.idle) {
 		r.open()
 	}
+	r.keep.lastLosses()
+	if r.collect(); r.seg == nil && r.pending.any {
+		r.open()
+	}
 	r.endPauses(r.o.Clock.Now().Time)
 	r.note(mdf.State{State: can.RecordingStopped})
 	r.seal()

@@ -115,6 +115,29 @@ func TestAFullCardLosesTheOldestAndCountsThem(t *testing.T) {
 	})
 }
 
+func TestWhatIsDeletedAsARunEndsIsCounted(t *testing.T) {
+	for limit := int64(300_000); limit <= 360_000; limit += 20_000 {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, newCard())
+			r.card.Limit(limit)
+			r.o.SplitSize, r.o.KeepFree = 60_000, Reserve{Bytes: 60_000}
+			r.start()
+			for free := limit; free > 100_000; { // until the next segment is one too many
+				r.send(400, 1)
+				time.Sleep(1010 * time.Millisecond)
+				space, _ := r.card.Space()
+				free = space.Free
+			}
+			r.send(2000, 1)
+			r.stop()
+			s, c := r.logger.Status().Log, chained(t, r.card)
+			if _, counted := account(t, len(r.sent), c); uint64(counted) != s.Lost.Sum() || s.Seal.Dropped == 0 {
+				t.Errorf("a card of %d: found %d in gaps, status %+v", limit, counted, s.Lost)
+			}
+		})
+	}
+}
+
 // chained is inventory for a card from which segments were deleted: of their
 // seal lines the last ones are still there, or none.
 func chained(t *testing.T, f *memfs.FS) contents {

@@ -10,10 +10,11 @@ import (
 )
 
 // retain deletes when the free space has fallen below the reserve, and tells the
-// recorder to stop when there is nothing to delete.
+// recorder to stop when there is nothing to delete. At the end of a run it does
+// nothing: the next start makes room before it records.
 func (k *keeper) retain() {
 	space, err := k.space()
-	if err != nil {
+	if err != nil || k.ending() {
 		return
 	}
 	reserve := k.o.KeepFree.Of(space.Total)
@@ -27,7 +28,7 @@ func (k *keeper) retain() {
 			k.o.Log.Error("segments not deleted", "error", err)
 		}
 		v.Low = lossy
-		if space, err = k.space(); err != nil {
+		if space, err = k.space(); err != nil || k.ending() {
 			return
 		}
 		short = space.Free < reserve || short && space.Free < enough
@@ -87,6 +88,13 @@ func (k *keeper) makeRoom(need int64) (lossy bool, err error) {
 // segment resist, it is gone all the same.
 func (k *keeper) delete(d deletion) (gone bool, err error) {
 	line, known := k.whatIs(d)
+	if d.Row.loses() {
+		k.forcing.Lock()
+		defer k.forcing.Unlock()
+		if k.spent {
+			return false, nil
+		}
+	}
 	before := k.chain
 	if d.Row.loses() {
 		k.chain.Dropped++

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"strconv"
 	"strings"
 
 	"canseal/decode/dbc"
@@ -99,16 +100,18 @@ type Writer interface {
 	Close() error // finishes the file; what is below stays open
 }
 
-// unique gives columns names that differ also without regard to case.
+// unique gives columns names that differ also without regard to case: one whose
+// name is taken gets the next number for that name, from "_2".
 func unique(columns []Column) {
-	taken := map[string]bool{}
+	latest := map[string]int{} // the number given last, by taken names in lower case
 	for i := range columns {
-		name := columns[i].Name
-		for taken[strings.ToLower(name)] {
-			name += "_"
+		lower, end := strings.ToLower(columns[i].Name), ""
+		for latest[lower+end] > 0 {
+			latest[lower]++
+			end = "_" + strconv.Itoa(latest[lower])
 		}
-		taken[strings.ToLower(name)] = true
-		columns[i].Name = name
+		latest[lower+end] = 1
+		columns[i].Name += end
 	}
 }
 

@@ -14,9 +14,9 @@ import (
 // Folder is where files are made. One goroutine uses it.
 type Folder struct {
 	root  *os.Root
-	taken map[string]bool // names in lower case
-	begun map[*File]bool  // not closed yet
-	open  []*File         // those of begun that hold a descriptor, oldest first
+	taken map[string]int // by names in lower case: the number that one like it got last, 1: none did
+	begun map[*File]bool // not closed yet
+	open  []*File        // those of begun that hold a descriptor, oldest first
 }
 
 // mostOpen bounds the files held open.
@@ -34,7 +34,7 @@ func Open(dir string) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the output folder: %w", err)
 	}
-	return &Folder{root: root, taken: map[string]bool{}, begun: map[*File]bool{}}, nil
+	return &Folder{root: root, taken: map[string]int{}, begun: map[*File]bool{}}, nil
 }
 
 // Close closes the folder, and removes files that were not finished.
@@ -77,10 +77,11 @@ func (f *Folder) Create(name string) (*File, error) {
 func (f *Folder) free(name string) string {
 	ending := path.Ext(name)
 	stem, free := strings.TrimSuffix(name, ending), name
-	for n := 2; f.taken[strings.ToLower(free)]; n++ {
-		free = stem + "-" + strconv.Itoa(n) + ending
+	for lower := strings.ToLower(name); f.taken[strings.ToLower(free)] > 0; {
+		f.taken[lower]++
+		free = stem + "-" + strconv.Itoa(f.taken[lower]) + ending
 	}
-	f.taken[strings.ToLower(free)] = true
+	f.taken[strings.ToLower(free)] = 1
 	return free
 }
 
@@ -155,11 +156,14 @@ func (f *Folder) Has(name string, size int64) bool {
 }
 
 // Keep takes a file of an earlier run as one of this run.
-func (f *Folder) Keep(name string) { f.taken[strings.ToLower(name)] = true }
+func (f *Folder) Keep(name string) {
+	name = strings.ToLower(name)
+	f.taken[name] = max(f.taken[name], 1)
+}
 
 // Remove removes a file of an earlier run, unless this run has one of its name.
 func (f *Folder) Remove(name string) error {
-	if f.taken[strings.ToLower(name)] {
+	if f.taken[strings.ToLower(name)] > 0 {
 		return nil
 	}
 	return f.root.Remove(name)

@@ -65,6 +65,20 @@ func TestNamesThatDifferInCaseAreTwoFiles(t *testing.T) {
 	}
 }
 
+func TestFilesOfOneNameTakeNoMoreWorkEach(t *testing.T) {
+	f := open(t, t.TempDir())
+	defer f.Close()
+	for range 2000 {
+		f.free("x/A.csv")
+	}
+	if n := testing.AllocsPerRun(100, func() { f.free("x/a.csv") }); n > 12 {
+		t.Errorf("%.0f allocations for one name more", n)
+	}
+	if got := f.free("x/A.csv"); got != "x/A-2102.csv" {
+		t.Error(got)
+	}
+}
+
 func TestManyFilesAreWrittenInTurn(t *testing.T) {
 	dir := t.TempDir()
 	f := open(t, dir)

@@ -209,6 +209,9 @@ func (k *keeper) place(j *job) error {
 		if err := k.damaged(j); err != nil {
 			return err
 		}
+		if j.press.whole() && !s.Has.Has(segment.Tmp) { // recovery took it for work that was cut off
+			j.press = nil
+		}
 		if err := k.card.Seal(j.name, k.best(j)); err != nil {
 			return err
 		}

@@ -274,6 +274,41 @@ func TestRecordingDoesNotWaitForTheCompression(t *testing.T) {
 	})
 }
 
+func TestASegmentIsSealedWhenItsCompressedFormIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard())
+		r.o.Compress = true
+		away := false
+		r.o.CheckCard = func() error {
+			if away {
+				return ErrCardMissing
+			}
+			return nil
+		}
+		r.start().run(2, 50)
+		broken := true
+		r.card.Fault(func(op memfs.Op) error {
+			if broken && op.Kind == "rename" && strings.Contains(op.Name, ".tmp") {
+				return syscall.EIO
+			}
+			return nil
+		})
+		r.logger.ask(context.Background(), func(rec *recorder) { rec.rotate(false) })
+		r.run(3, 50)
+		away = true // when it is back, recovery removes what is no segment
+		r.run(3, 50)
+		away = false
+		r.run(3, 50)
+		broken = false
+		time.Sleep(2 * time.Minute)
+		if left := r.logger.keep.waiting(); len(left) > 0 {
+			t.Errorf("%d segments still wait", len(left))
+		}
+		r.stop()
+		account(t, len(r.sent), inventory(t, r.card))
+	})
+}
+
 // heads is a card that knows how far .raw files were read before a segment was open.
 type heads struct {
 	*memfs.FS

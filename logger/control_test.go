@@ -348,3 +348,29 @@ func TestPausesSurviveAnyFailingOperation(t *testing.T) {
 		}
 	})
 }
+
+func TestThePreTriggerIsNotLostWhileRecordingRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := lamp()
+		o.PreTrigger, o.MaxPause = 30*time.Second, 5*time.Second
+		d := newDrive(t, Bus{Control: o})
+		d.run(3)                   // 0-2
+		d.set(1, time.Millisecond) // 3: pauses
+		d.run(10)                  // 4-13
+		if _, err := d.logger.Rotate(context.Background(), true); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second) // the limit of the pause passes
+		d.at = d.clocks.read().Wall
+		d.run(2) // 14, 15
+		if s := d.logger.Status().Log; s.Lost.Sum() != 0 || s.LeftOut.Control != 0 {
+			t.Errorf("lost %+v, left out %+v", s.Lost, s.LeftOut)
+		}
+		d.stop()
+		c := inventory(t, d.card)
+		expect(t, "frames", numbers(c), span(0, 15))
+		if len(c.gaps) != 0 {
+			t.Errorf("found gaps %+v", c.gaps)
+		}
+	})
+}

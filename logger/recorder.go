@@ -283,7 +283,9 @@ func (r *recorder) tick() {
 	default:
 		r.open()
 	}
-	r.limitPauses(r.reached())
+	if !r.idle { // what a pre-trigger holds waits for the next segment, like all that is new
+		r.limitPauses(r.reached())
+	}
 	r.states.tell(r.tell, r.stateDetail)
 }
 

@@ -293,7 +293,7 @@ func (t *tables) writer(w io.Writer, s *table.Schema) (table.Writer, error) {
 	case "arrow":
 		return parquet.NewArrow(w, s, &t.arrow)
 	}
-	return text.NewCSV(w, s, &t.csv)
+	return text.NewCSV(w, s, &t.csv), nil
 }
 
 // closeFiles finishes the files of parts before first.

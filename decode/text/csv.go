@@ -1,7 +1,6 @@
 package text
 
 import (
-	"bufio"
 	"encoding/hex"
 	"io"
 	"math"
@@ -11,25 +10,35 @@ import (
 	"canseal/decode/table"
 )
 
-// CSV writes a table.
+// CSV writes a table. Between calls it holds no rows, so that very many may be
+// open.
 type CSV struct {
-	w       *bufio.Writer
+	w       io.Writer
 	columns []table.Column
+	head    bool // the names of the columns are written
 	memory  *Memory
-	values  []table.Values // of memory
-	line    []byte
-	clock   stamp
 }
 
-// Memory is where columns are made; the tables that one goroutine writes share
-// one.
-type Memory struct{ values []table.Values }
+// Memory is where columns and lines are made; the tables that one goroutine
+// writes share one.
+type Memory struct {
+	values []table.Values
+	lines  []byte
+	clock  stamp
+}
 
-// NewCSV begins a file with the names of the columns. The columns that other
-// formats need for exact times are left out.
-func NewCSV(w io.Writer, s *table.Schema, m *Memory) (*CSV, error) {
-	c := &CSV{w: bufio.NewWriterSize(w, 1<<15), columns: s.Columns, memory: m}
-	for i, column := range s.Columns {
+// enough is how many bytes are written at once.
+const enough = 1 << 15
+
+// NewCSV begins a file. The columns that other formats need for exact times are
+// left out.
+func NewCSV(w io.Writer, s *table.Schema, m *Memory) *CSV {
+	return &CSV{w: w, columns: s.Columns, memory: m}
+}
+
+// names makes the line with the names of the columns.
+func (c *CSV) names(dst []byte) []byte {
+	for i, column := range c.columns {
 		if column.Exact {
 			continue
 		}
@@ -37,11 +46,9 @@ func NewCSV(w io.Writer, s *table.Schema, m *Memory) (*CSV, error) {
 		if column.Unit != "" {
 			name += " [" + column.Unit + "]"
 		}
-		c.line = appendText(appendComma(c.line, i), name)
+		dst = appendText(appendComma(dst, i), name)
 	}
-	c.line = append(c.line, '\n')
-	_, err := c.w.Write(c.line)
-	return c, err
+	return append(dst, '\n')
 }
 
 func appendComma(dst []byte, column int) []byte {
@@ -53,41 +60,55 @@ func appendComma(dst []byte, column int) []byte {
 
 // Write adds rows.
 func (c *CSV) Write(rows table.Rows) error {
-	for len(c.memory.values) < len(c.columns) {
-		c.memory.values = append(c.memory.values, table.Values{})
+	m := c.memory
+	for len(m.values) < len(c.columns) {
+		m.values = append(m.values, table.Values{})
 	}
-	c.values = c.memory.values
 	for i := range c.columns {
-		rows.Fill(i, &c.values[i])
+		rows.Fill(i, &m.values[i])
+	}
+	m.lines = m.lines[:0]
+	if !c.head {
+		m.lines, c.head = c.names(m.lines), true
 	}
 	for row := range rows.N {
-		if err := c.row(row); err != nil {
+		if m.lines = c.row(m.lines, row); len(m.lines) < enough {
+			continue
+		}
+		if err := c.flush(); err != nil {
 			return err
 		}
 	}
-	return nil
+	return c.flush()
 }
 
-func (c *CSV) row(row int) error {
-	c.line = c.line[:0]
+// flush writes the lines.
+func (c *CSV) flush() error {
+	if len(c.memory.lines) == 0 {
+		return nil
+	}
+	_, err := c.w.Write(c.memory.lines)
+	c.memory.lines = c.memory.lines[:0]
+	return err
+}
+
+func (c *CSV) row(dst []byte, row int) []byte {
 	for i := range c.columns {
 		if c.columns[i].Exact {
 			continue
 		}
-		c.line = appendComma(c.line, i)
-		if v := &c.values[i]; v.Null == nil || !v.Null[row] {
-			c.line = c.value(c.line, c.columns[i].Type, v, row)
+		dst = appendComma(dst, i)
+		if v := &c.memory.values[i]; v.Null == nil || !v.Null[row] {
+			dst = c.value(dst, c.columns[i].Type, v, row)
 		}
 	}
-	c.line = append(c.line, '\n')
-	_, err := c.w.Write(c.line)
-	return err
+	return append(dst, '\n')
 }
 
 func (c *CSV) value(dst []byte, t table.Type, v *table.Values, row int) []byte {
 	switch t {
 	case table.Time:
-		return c.clock.append(dst, v.Ints[row])
+		return c.memory.clock.append(dst, v.Ints[row])
 	case table.Unsigned:
 		return strconv.AppendUint(dst, uint64(v.Ints[row]), 10)
 	case table.Float:
@@ -123,5 +144,10 @@ func appendText(dst []byte, s string) []byte {
 	return append(dst, '"')
 }
 
-// Close writes what is left.
-func (c *CSV) Close() error { return c.w.Flush() }
+// Close ends the file; one without rows has the names of the columns.
+func (c *CSV) Close() error {
+	if c.head {
+		return nil
+	}
+	return c.Write(table.Rows{Fill: func(int, *table.Values) {}})
+}

@@ -3,6 +3,7 @@ package text
 import (
 	"encoding/csv"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -64,10 +65,7 @@ func FuzzCSV(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, text string) {
 		s := &table.Schema{Columns: []table.Column{{Name: name, Type: table.Text}, {Name: "n", Type: table.Int, Unit: text}}}
 		var b strings.Builder
-		c, err := NewCSV(&b, s, &Memory{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		c := NewCSV(&b, s, &Memory{})
 		fill := func(column int, v *table.Values) {
 			v.Texts, v.Codes, v.Ints = []string{text}, []uint8{0}, []int64{-7}
 		}
@@ -92,6 +90,38 @@ func FuzzCSV(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestOpenTablesTakeHardlyAnyMemory(t *testing.T) {
+	const tables, most = 2000, 1 << 20
+	s := &table.Schema{Columns: []table.Column{{Name: "t", Type: table.Time}, {Name: "n", Type: table.Int}}}
+	row := table.Rows{N: 1, Fill: func(_ int, v *table.Values) { v.Ints = append(v.Ints[:0], begin) }}
+	all, memory, before := make([]*CSV, tables), &Memory{}, heap()
+	for i := range all {
+		all[i] = NewCSV(io.Discard, s, memory)
+		if err := all[i].Write(row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if took := heap() - before; took > most {
+		t.Errorf("%d open tables take %d bytes, wanted at most %d", tables, took, most)
+	}
+	runtime.KeepAlive(all)
+}
+
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+func TestATableWithoutRowsNamesItsColumns(t *testing.T) {
+	var b strings.Builder
+	s := &table.Schema{Columns: []table.Column{{Name: "t", Type: table.Time}, {Name: "n", Type: table.Int, Unit: "km"}}}
+	if err := NewCSV(&b, s, &Memory{}).Close(); err != nil || b.String() != "t,n [km]\n" {
+		t.Errorf("%q, %v", b.String(), err)
+	}
 }
 
 func TestTimesOfAllYears(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"sort"
 
 	"canseal/decode"
 	"canseal/decode/dbc"
@@ -33,7 +32,7 @@ type tables struct {
 	starts   []start     // of the segments
 	messages map[messageKey]*table.Message
 	side     []*sideTable
-	files    map[fileKey]*outFile
+	files    openFiles
 	done     *done // what will be noted of the session; nil: nothing
 	old      *done // what was
 	memory   parquet.Memory
@@ -61,17 +60,6 @@ type messageKey struct {
 // sideTable is a side table; only a few kinds of items are its rows.
 type sideTable struct {
 	*table.Side
-}
-
-// fileKey is one file: the schema stands for the table.
-type fileKey struct {
-	table *table.Schema
-	part  int64
-}
-
-type outFile struct {
-	file *folder.File
-	table.Writer
 }
 
 // rowsHeld is how many rows of a message are decoded at a time: those of a row
@@ -108,7 +96,7 @@ func (t *tables) begin(session *input.Session) (skip bool, err error) {
 // start makes ready for the items of a session.
 func (t *tables) start(session *input.Session) (err error) {
 	t.session, t.starts, t.part = session, nil, 0
-	t.messages, t.files = map[messageKey]*table.Message{}, map[fileKey]*outFile{}
+	t.messages, t.files = map[messageKey]*table.Message{}, openFiles{}
 	t.side = []*sideTable{{table.NewUnknown()}, {table.NewGaps()}, {table.NewVerdicts()}}
 	if t.plans1, err = t.plansOf(session.Device); err != nil {
 		return err
@@ -269,8 +257,7 @@ func (t *tables) write(s *table.Schema, bus uint8, rows table.Rows, times []int6
 }
 
 func (t *tables) file(s *table.Schema, bus uint8, part, first int64) (*outFile, error) {
-	key := fileKey{s, part}
-	if f := t.files[key]; f != nil {
+	if f := t.files.of(part)[s]; f != nil {
 		return f, nil
 	}
 	file, err := t.folder.Create(t.place(s.Name, bus, part) + "/" + t.stem(first) + "." + t.format)
@@ -282,7 +269,7 @@ func (t *tables) file(s *table.Schema, bus uint8, part, first int64) (*outFile, 
 		return nil, fmt.Errorf("begin %s: %w", file.Name, err)
 	}
 	f := &outFile{file, w}
-	t.files[key] = f
+	t.files.of(part)[s] = f
 	return f, nil
 }
 
@@ -298,12 +285,7 @@ func (t *tables) writer(w io.Writer, s *table.Schema) (table.Writer, error) {
 
 // closeFiles finishes the files of parts before first.
 func (t *tables) closeFiles(first int64) error {
-	for _, key := range t.keys() {
-		if key.part >= first {
-			continue
-		}
-		f := t.files[key]
-		delete(t.files, key)
+	for _, f := range t.files.before(first) {
 		err := f.Writer.Close()
 		if err == nil {
 			err = f.file.Close()
@@ -317,16 +299,6 @@ func (t *tables) closeFiles(first int64) error {
 		}
 	}
 	return nil
-}
-
-// keys lists the open files by name, so that every run does the same.
-func (t *tables) keys() []fileKey {
-	all := make([]fileKey, 0, len(t.files))
-	for key := range t.files {
-		all = append(all, key)
-	}
-	sort.Slice(all, func(i, j int) bool { return t.files[all[i]].file.Name < t.files[all[j]].file.Name })
-	return all
 }
 
 func (t *tables) end() error {

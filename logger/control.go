@@ -111,6 +111,12 @@ func (c *control) expire(t int64) (leftOut int) {
 	return leftOut
 }
 
+// move takes a pause, and what it holds, over a step of the clock.
+func (c *control) move(by int64) {
+	c.since += by
+	c.ring.move(by)
+}
+
 // drop leaves out all that is held.
 func (c *control) drop() (leftOut int) {
 	for ; c.ring.count > 0; leftOut++ {

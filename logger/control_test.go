@@ -374,3 +374,36 @@ func TestThePreTriggerIsNotLostWhileRecordingRests(t *testing.T) {
 		}
 	})
 }
+
+func TestThePreTriggerGoesOnOverAStepOfTheClock(t *testing.T) {
+	for _, step := range []time.Duration{time.Hour, -time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			o := lamp()
+			o.PreTrigger = 30 * time.Second
+			d := newDrive(t, Bus{Control: o})
+			d.run(3)                   // 0-2
+			d.set(1, time.Millisecond) // 3: pauses
+			d.run(10)                  // 4-13
+			time.Sleep(2 * time.Second)
+			d.clocks.set(now2026+step, true)
+			time.Sleep(3 * time.Second)
+			d.at = d.clocks.read().Wall
+			d.run(2)                     // 14, 15
+			d.set(200, time.Millisecond) // 16: resumes
+			offset := d.o.Clock.Offset()
+			d.stop()
+			c := inventory(t, d.card)
+			expect(t, step.String()+": frames", numbers(c), span(0, 16))
+			for i, e := range c.frames[min(14, len(c.frames)):] {
+				if want := d.sent[14+i].Time + offset; e.Time != want {
+					t.Errorf("%v: frame %d is at %d, wanted %d", step, 14+i, e.Time, want)
+				}
+			}
+			for i, e := range c.frames[:min(14, len(c.frames))] {
+				if ago := c.frames[len(c.frames)-1].Time - e.Time; i >= 4 && (ago < int64(4*time.Second) || ago > int64(6*time.Second)) {
+					t.Errorf("%v: frame %d is %v before the end", step, i, time.Duration(ago))
+				}
+			}
+		})
+	}
+}

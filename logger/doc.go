@@ -87,9 +87,10 @@
 // It begins high: a bus is recorded until its signal says otherwise, also when the
 // message never comes. A pause longer than MaxPause ends by itself (34) and the next
 // falling edge pauses again, so a signal that stays low silences a bus once. The
-// time of a pause goes on over steps of the clock. Data frames of any direction
-// carry the signal, also those that the filter leaves out; a payload too short for
-// it, or not a number, says nothing.
+// time of a pause, and what waits in it, goes on over steps of the clock; while
+// recording rests after Rotate a pause ends with the next event. Data frames of any
+// direction carry the signal, also those that the filter leaves out; a payload too
+// short for it, or not a number, says nothing.
 //
 // The frame that pauses is still recorded, the one that resumes already. Each turn
 // is a state record with the identifier of its frame (34 has none) and the number of

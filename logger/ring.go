@@ -14,7 +14,7 @@ const (
 // ring holds the newest frames of a bus, packed, in at most so many blocks of
 // 64 KiB. Memory is taken block by block as it is needed and used again.
 //
-//	0 i64 time   8 u32 identifier   12 flags   13 DLC | direction<<4   14 length   15 verdict   16 data
+//	0 i64 time, not moved   8 u32 identifier   12 flags   13 DLC | direction<<4   14 length   15 verdict   16 data
 //
 // Little-endian; an entry lies within one block.
 type ring struct {
@@ -22,6 +22,7 @@ type ring struct {
 	blocks []*block
 	free   *block // the one that ran empty last
 	count  int    // frames
+	moved  int64  // ns to add to the times in the blocks, for steps of the clock
 }
 
 // block is filled from the front and emptied from the front.
@@ -40,7 +41,7 @@ func (r *ring) push(e *can.Event) (dropped int) {
 	}
 	b := r.last()
 	p := b.bytes[b.to : b.to+n]
-	binary.LittleEndian.PutUint64(p, uint64(e.Time))
+	binary.LittleEndian.PutUint64(p, uint64(e.Time-r.moved))
 	binary.LittleEndian.PutUint32(p[8:], f.ID)
 	p[12], p[13], p[14], p[15] = byte(f.Flags), f.DLC|byte(e.Dir)<<4, f.Len, byte(e.Verdict)
 	copy(p[ringHead:], f.Payload())
@@ -77,10 +78,13 @@ func (r *ring) shift() {
 	r.free = b
 }
 
+// move adds to the times of all frames.
+func (r *ring) move(by int64) { r.moved += by }
+
 // oldest is the time of the oldest frame; there must be one.
 func (r *ring) oldest() int64 {
 	b := r.blocks[0]
-	return int64(binary.LittleEndian.Uint64(b.bytes[b.from:]))
+	return int64(binary.LittleEndian.Uint64(b.bytes[b.from:])) + r.moved
 }
 
 // pop takes the oldest frame; there must be one. bus is the ring's.
@@ -88,7 +92,7 @@ func (r *ring) pop(e *can.Event, bus uint8) {
 	b := r.blocks[0]
 	p := b.bytes[b.from:]
 	*e = can.Event{
-		Time: int64(binary.LittleEndian.Uint64(p)), Bus: bus, Dir: can.Direction(p[13] >> 4), Verdict: can.Verdict(p[15]),
+		Time: int64(binary.LittleEndian.Uint64(p)) + r.moved, Bus: bus, Dir: can.Direction(p[13] >> 4), Verdict: can.Verdict(p[15]),
 		Frame: can.Frame{ID: binary.LittleEndian.Uint32(p[8:]), Flags: can.Flags(p[12]), DLC: p[13] & 15, Len: p[14]},
 	}
 	copy(e.Frame.Data[:], p[ringHead:ringHead+int(p[14])])

@@ -66,7 +66,7 @@ func (r *recorder) finishTurn() {
 		return
 	}
 	r.turn = nil
-	r.gates.each(func(c *control) { c.since += int64(t.step.Moved) })
+	r.gates.each(func(c *control) { c.move(int64(t.step.Moved)) })
 	if r.seg == nil {
 		return
 	}

@@ -30,6 +30,7 @@ type Decoder struct {
 
 	tables map[tableKey]*table
 	order  []*table // as they began
+	held   []*table // those that got rows since all were handed over
 	used   int      // bytes of all rows that there is room for
 	batch  Batch    // handed over
 
@@ -132,7 +133,7 @@ func (d *Decoder) table(bus uint8, m *Message) *table {
 	key := tableKey{bus, m}
 	t := d.tables[key]
 	if t == nil {
-		t = newTable(bus, m)
+		t = newTable(bus, m, len(d.order))
 		d.tables[key] = t
 		d.order = append(d.order, t)
 	}

@@ -183,6 +183,46 @@ func TestAnErrorOfTheTakerComesOut(t *testing.T) {
 	}
 }
 
+// A flip of the day hands over; it must not cost what a thousand quiet messages
+// would.
+func TestTablesWithoutRowsAreNotVisited(t *testing.T) {
+	var text strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&text, "BO_ %d M%d: 8 A\n SG_ S : 0|8@1+ (1,0) [0|0] \"\" A\n", i, i)
+	}
+	var got []uint32
+	d := New(Options{Plan: planOf(t, text.String()), Rows: 64, Batch: func(b *Batch) error {
+		got = append(got, b.ID[0])
+		return nil
+	}})
+	add := func(id uint32) {
+		if _, err := d.Add(&Frame{Bus: 1, ID: id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 1000 {
+		add(uint32(i))
+	}
+	d.HandOver()
+	got = got[:0]
+	for _, id := range []uint32{700, 3, 700} {
+		add(id)
+	}
+	for range 200 { // full, and handed over, in between
+		add(3)
+	}
+	if n := len(d.held); n != 2 {
+		t.Errorf("%d tables would be visited, and two have rows", n)
+	}
+	d.HandOver()
+	if want := []uint32{3, 3, 3, 3, 700}; !slices.Equal(got, want) {
+		t.Errorf("batches of %d, wanted %d: in the order in which they began", got, want)
+	}
+	if n := len(d.held); n != 0 {
+		t.Errorf("%d tables would be visited, and none has rows", n)
+	}
+}
+
 // TestMemoryIsBounded floods a decoder: every identifier, messages of every
 // length, announcements without end.
 func TestMemoryIsBounded(t *testing.T) {

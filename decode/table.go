@@ -3,6 +3,7 @@ package decode
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 
 	"canseal/can"
 )
@@ -18,7 +19,9 @@ type table struct {
 	bus     uint8
 	message *Message
 	stride  int // words of a row
+	place   int // in Decoder.order
 
+	held     bool // it is in Decoder.held
 	n        int
 	last     int64 // time of the row before
 	shortest int
@@ -33,8 +36,8 @@ const (
 	batchBytes = 1 << 20 // most payload of a batch, whatever Options.Rows says
 )
 
-func newTable(bus uint8, m *Message) *table {
-	return &table{bus: bus, message: m, stride: head + m.words, last: math.MinInt64, shortest: math.MaxInt}
+func newTable(bus uint8, m *Message, place int) *table {
+	return &table{bus: bus, message: m, stride: head + m.words, place: place, last: math.MinInt64, shortest: math.MaxInt}
 }
 
 // room returns for how many rows there is room.
@@ -64,7 +67,9 @@ func (d *Decoder) append(t *table, f *Frame) error {
 	if f.Hidden != 0 || t.hidden != nil {
 		t.hide(f.Hidden)
 	}
-	t.n++
+	if t.n++; !t.held {
+		t.held, d.held = true, append(d.held, t)
+	}
 	return nil
 }
 
@@ -141,12 +146,15 @@ func (b *Batch) fill(t *table) {
 	}
 }
 
-// flushRows hands all tables over, in the order in which they began.
+// flushRows hands the tables with rows over, in the order in which they began.
 func (d *Decoder) flushRows() error {
-	for _, t := range d.order {
+	slices.SortFunc(d.held, func(a, b *table) int { return a.place - b.place })
+	for _, t := range d.held {
+		t.held = false
 		if err := d.handOver(t); err != nil {
 			return err
 		}
 	}
+	d.held = d.held[:0]
 	return nil
 }

@@ -93,8 +93,8 @@ func TestAFullCardLosesTheOldestAndCountsThem(t *testing.T) {
 		r := newRig(t, newCard())
 		smallCard(r)
 		r.start().run(400, 50) // gaps of deletions are themselves deleted
-		s := r.logger.Status().Log
 		r.stop()
+		s := r.logger.Status().Log
 		c := chained(t, r.card)
 		recorded, counted := account(t, len(r.sent), c)
 		if counted == 0 || recorded == 0 || s.Lost.Deleted != uint64(counted) || s.Lost.Sum() != s.Lost.Deleted {

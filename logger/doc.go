@@ -188,9 +188,11 @@
 // compressed once Run works, or sealed as it is, half-done renames of FAT are resolved
 // by content, and of two segments under one split the second is moved to a split of its
 // own. What has no seal line gets a late one from the keeper, one segment at a time,
-// once Run works: recording waits for no finished segment to be read. state/seal and the
-// lines of the card together give the end of the chain: the file may be one line
-// behind, or lost.
+// once Run works: recording waits for no finished segment to be read. One that is
+// damaged behind its head is sealed as it is: its line counts what can be read and
+// one gap more, and says cut; with a damaged head it stays without a line. state/seal
+// and the lines of the card together give the end of the chain: the file may be one
+// line behind, or lost.
 //
 // # Memory
 //

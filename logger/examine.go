@@ -36,7 +36,9 @@ func openMDF(f durable.File) (*mdf.Reader, error) {
 }
 
 // examine reads a whole finished file for its seal line: all but what only the
-// chain knows (Prev, Dropped), and Late.
+// chain knows (Prev, Dropped), and Late. Of a file that is damaged behind its head
+// the line tells what can be read, and a *mdf.CorruptError comes with it; without
+// a line its SHA256 is empty.
 func examine(fsys durable.FS, name string) (line segment.SealLine, err error) {
 	f, err := fsys.Open(name)
 	if err != nil {
@@ -47,22 +49,33 @@ func examine(fsys durable.FS, name string) (line segment.SealLine, err error) {
 	if err != nil {
 		return line, fmt.Errorf("examine %s: %w", name, err)
 	}
-	facts := factsOf(r.Header())
+	facts, damage := factsOf(r.Header()), error(nil)
 	for record, err := range r.Records() {
 		if err != nil {
-			return line, fmt.Errorf("examine %s: %w", name, err)
+			damage = fmt.Errorf("examine %s: %w", name, err)
+			facts.gaps++ // of unknown size: the rest
+			break
 		}
 		facts.count(record)
+	}
+	if damage != nil && !corrupt(damage) {
+		return line, damage
 	}
 	line = facts.line()
 	if r.Sorted() {
 		line.Form = formPacked
 	}
-	if r.End() == "orderly" {
+	if r.End() == "orderly" && damage == nil {
 		line.End = "orderly"
 	}
 	line.SHA256, line.Size, err = hashFile(f)
-	return line, err
+	return line, errors.Join(damage, err)
+}
+
+// corrupt tells an error that another try will not mend.
+func corrupt(err error) bool {
+	var c *mdf.CorruptError
+	return errors.As(err, &c)
 }
 
 // facts is what a seal line tells about the records of a segment.

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"canseal/internal/durable"
-	"canseal/mdf"
 	"canseal/segment"
 )
 
@@ -175,11 +174,10 @@ func (k *keeper) again(j *job, err error) {
 }
 
 // hopeless tells whether another try could not do better: the card is another,
-// and the segment is recovered where it is found; or what was found sealed is
-// damaged, and stays as it is.
+// and the segment is recovered where it is found; or what was found sealed has a
+// damaged head, and stays as it is.
 func (j *job) hopeless(err error) bool {
-	var corrupt *mdf.CorruptError
-	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errOther) || (j.late || j.found) && errors.As(err, &corrupt)
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, errOther) || (j.late || j.found) && corrupt(err)
 }
 
 func (k *keeper) waiting() []*job {

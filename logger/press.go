@@ -206,9 +206,6 @@ func (k *keeper) place(j *job) error {
 		return err
 	}
 	if !s.Sealed() {
-		if err := k.damaged(j); err != nil {
-			return err
-		}
 		if j.press.whole() && !s.Has.Has(segment.Tmp) { // recovery took it for work that was cut off
 			j.press = nil
 		}
@@ -223,15 +220,6 @@ func (k *keeper) place(j *job) error {
 		return fmt.Errorf("remove what was compressed: %w", err)
 	}
 	return nil
-}
-
-// damaged tells of a .raw found at boot that cannot be read whole. It stays as it is.
-func (k *keeper) damaged(j *job) error {
-	var corrupt *mdf.CorruptError
-	if !j.found || j.press == nil || !errors.As(j.press.err, &corrupt) {
-		return nil
-	}
-	return errors.Join(corrupt, k.card.Drop(j.name, segment.Of(segment.Tmp)))
 }
 
 // tally counts what a compression wrote and saved.

@@ -390,28 +390,40 @@ func TestRecordingDoesNotWaitForWhatWaitsForCompression(t *testing.T) {
 	}
 }
 
-func TestADamagedRawIsLeftAsItIs(t *testing.T) {
-	card, size := finishedRaw(t)
-	const name = "LOG/A1B2C3D4/00000001/00000001.MF4.raw"
-	f, err := card.Edit(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.WriteAt(bytes.Repeat([]byte{0xFF}, 3000), size-20_000)
-	f.Close()
-	before := snapshotOf(t, card)[name]
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, card)
-		r.o.Compress = true
-		r.start()
-		time.Sleep(5 * time.Second)
-		if left := r.logger.keep.waiting(); len(left) > 0 || !r.has("segment: not sealed 0") {
-			t.Errorf("%d segments still wait; events %v", len(left), r.events)
+func TestADamagedRawIsSealedAsItIs(t *testing.T) {
+	const name = "LOG/A1B2C3D4/00000001/00000001.MF4"
+	for _, wrong := range []int{1, 3000} {
+		card, size := finishedRaw(t)
+		f, err := card.Edit(name + ".raw")
+		if err != nil {
+			t.Fatal(err)
 		}
-		r.stop()
-	})
-	after := snapshotOf(t, card)
-	if _, tmp := after["LOG/A1B2C3D4/00000001/00000001.MF4.tmp"]; after[name] != before || tmp {
-		t.Errorf("it was changed, or work is left: %v", after)
+		f.WriteAt(bytes.Repeat([]byte{0xFF}, wrong), size-20_000)
+		f.Close()
+		before := snapshotOf(t, card)[name+".raw"]
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, card)
+			r.o.Compress = true
+			r.start()
+			time.Sleep(5 * time.Second)
+			if left := r.logger.keep.waiting(); len(left) > 0 {
+				t.Errorf("%d segments still wait; events %v", len(left), r.events)
+			}
+			r.stop()
+		})
+		after := snapshotOf(t, card)
+		if after[name] != before || after[name+".raw"] != "" || after[name+".tmp"] != "" {
+			t.Errorf("%d wrong bytes: it was changed, or work is left", wrong)
+		}
+		log, err := segment.Card{FS: card, Device: box}.ReadSeals(1)
+		if err != nil || len(log.Lines) != 1 {
+			t.Fatalf("found %d seal lines, %v", len(log.Lines), err)
+		}
+		if line := log.Lines[0]; line.Size != size || line.Frames == 0 || line.Frames > 3000 || wrong > 1 && (line.Frames == 3000 || line.End != "cut") {
+			t.Errorf("%d wrong bytes: the seal line tells %d frames, %d bytes, end %s", wrong, line.Frames, line.Size, line.End)
+		}
+		if rec := recovered(t, card); rec.Late+rec.Repaired+len(rec.Problems) > 0 {
+			t.Errorf("the next start: %+v", rec)
+		}
 	}
 }

@@ -24,8 +24,7 @@ type Recovery struct {
 
 func (r *Recovery) problem(n segment.Name, err error) {
 	r.Problems = append(r.Problems, fmt.Errorf("recover segment %s: %w", n, err))
-	var corrupt *mdf.CorruptError
-	if errors.As(err, &corrupt) {
+	if corrupt(err) {
 		r.Damaged = append(r.Damaged, n)
 	}
 }

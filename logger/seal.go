@@ -33,8 +33,12 @@ func (k *keeper) do(j *job) error {
 	}
 	if j.mend || j.found || j.late {
 		line, err := examine(k.card.FS, k.card.Path(j.name, segment.Sealed))
-		if err != nil {
+		if line.SHA256 == "" {
 			return err
+		}
+		if err != nil { // it is uploaded as it is: more of it cannot be had here
+			k.o.Log.Error("segment is damaged", "segment", j.name.String(), "error", err)
+			k.tell.tell("segment", "damaged", 0, detail{"session": j.name.Session, "split": j.name.Split})
 		}
 		line.Late = j.late
 		return k.seal(j.name, line)

@@ -77,21 +77,17 @@ func (k *keeper) ours(j *job) error {
 // mend finishes a segment that an error ended. What lies behind the last sync is
 // counted as lost already, so it is cut off.
 func (k *keeper) mend(j *job) error {
-	part := k.card.Path(j.name, segment.Part)
-	if j.empty {
-		if err := k.card.FS.Remove(part); err != nil {
-			return err
-		}
-		return k.card.FS.SyncDir(k.card.Folder(j.name.Session))
-	}
 	s, err := k.card.Load(j.name)
 	if err != nil || s.Sealed() {
 		return err
 	}
+	if j.empty {
+		return k.card.Drop(j.name, segment.Of(segment.Part, segment.Keep))
+	}
 	if s.Has.Has(segment.Raw) && !s.Open() { // finished: only the sync of its folder failed
 		return k.card.Seal(j.name, segment.Raw)
 	}
-	if err := repairFile(k.card.FS, part, j.keep); err != nil {
+	if err := repairFile(k.card.FS, k.card.Path(j.name, segment.Part), j.keep); err != nil {
 		return err
 	}
 	return k.card.Seal(j.name, segment.Part)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"canseal/can"
+	"canseal/internal/clock"
 	"canseal/internal/durable"
 	"canseal/mdf"
 	"canseal/segment"
@@ -18,6 +19,8 @@ const (
 	// reopenPause lies between two segments that an error ended; after the first
 	// one the next segment is opened at once.
 	reopenPause = 10 * time.Second
+	// maxUndone bounds the jobs while a card lets make files and remove none.
+	maxUndone = 16
 )
 
 // errNoRoom: nothing may be deleted any more, and the reserve is not for segments.
@@ -100,14 +103,28 @@ func (r *recorder) tryOpen() error {
 	if err != nil {
 		return err
 	}
-	s, err := r.start(file, name)
+	now = r.o.Clock.Now()
+	s, err := r.start(file, name, now)
 	if err != nil {
 		file.Close()
-		r.o.Card.Remove(r.keep.card.Path(name, segment.Part))
+		r.undo(name, now.Time)
 		return err
 	}
 	r.seg, r.split = s, name.Split
 	return nil
+}
+
+// undo removes a file that did not become a segment. If it resists, its split is
+// not used again, and the keeper tries on: nothing of it is a loss.
+func (r *recorder) undo(name segment.Name, start int64) {
+	err := r.o.Card.Remove(r.keep.card.Path(name, segment.Part))
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	r.split = name.Split
+	if len(r.keep.waiting()) < maxUndone {
+		r.keep.add(&job{name: name, start: start, mend: true, empty: true})
+	}
 }
 
 // create makes the file under the next split of which the card has no name at
@@ -137,8 +154,7 @@ func (r *recorder) create() (durable.File, segment.Name, error) {
 }
 
 // start writes the header, durably, before the first record.
-func (r *recorder) start(file durable.File, name segment.Name) (*open, error) {
-	now := r.o.Clock.Now()
+func (r *recorder) start(file durable.File, name segment.Name, now clock.Stamp) (*open, error) {
 	h := r.o.Header
 	h.Start, h.ClockOffset, h.Device = now.Time, now.Offset, string(r.o.Device)
 	h.Session, h.Split, h.Flush = name.Session, name.Split, r.o.Flush

@@ -6,12 +6,15 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"canseal/can"
 	"canseal/internal/durable"
+	"canseal/internal/durable/memfs"
 	"canseal/mdf"
 	"canseal/segment"
 )
@@ -358,5 +361,49 @@ func TestABrokenSourceIsReportedAfterTheSeal(t *testing.T) {
 			t.Errorf("found %v, wanted the error of the source", err)
 		}
 		account(t, len(r.sent), inventory(t, r.card))
+	})
+}
+
+func TestASegmentThatCouldNotBeOpenedLeavesNothing(t *testing.T) {
+	card := newCard()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, card)
+		r.start().run(2, 10)
+		broken := true
+		card.Fault(func(op memfs.Op) error {
+			if broken && (op.Kind == "syncdir" || op.Kind == "remove") && strings.HasPrefix(op.Name, "LOG") {
+				return syscall.EIO
+			}
+			return nil
+		})
+		r.logger.ask(t.Context(), func(rec *recorder) { rec.rotate(false) })
+		broken = false
+		r.run(20, 10)
+		r.stop()
+		account(t, len(r.sent), inventory(t, card))
+	})
+	if rec := recovered(t, card); rec.Cut+rec.Repaired > 0 {
+		t.Errorf("the next start takes it for a cut: %+v", rec)
+	}
+}
+
+func TestAPinGoesWithASegmentThatHoldsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard())
+		r.start().run(1, 10)
+		r.logger.ask(t.Context(), func(rec *recorder) {
+			rec.rotate(false)
+			if err := rec.keep.card.Pin(rec.seg.name); err != nil {
+				t.Error(err)
+			}
+			rec.fail(syscall.EIO) // before anything was synced
+		})
+		time.Sleep(20 * time.Second)
+		r.stop()
+		for name := range snapshotOf(t, r.card) {
+			if strings.HasSuffix(name, ".keep") {
+				t.Errorf("found %s of no segment", name)
+			}
+		}
 	})
 }

@@ -43,13 +43,13 @@ race:
 	PATH="$(TOOLS):$$PATH" go test -race -timeout 10m $(RACE)
 
 cross:
-	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/arm64/ ./cmd/canseald ./cmd/canseal
+	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/arm64/ ./cmd/canseald ./cmd/canseal ./cmd/candecode
 	GOOS=linux GOARCH=arm GOARM=7 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/armv7/ ./cmd/canseald ./cmd/canseal
-	GOOS=windows go vet ./cmd/canseal
-	GOOS=darwin go vet ./cmd/canseal
+	GOOS=windows go vet ./cmd/canseal ./cmd/candecode
+	GOOS=darwin go vet ./cmd/canseal ./cmd/candecode
 
 bench:
-	go test -run '^$$' -bench . -benchmem ./can/... ./mdf ./logger
+	go test -run '^$$' -bench . -benchmem ./can/... ./mdf/... ./logger ./decode/... ./cancrypt ./uploader ./certs
 
 CUTS ?= 20
 powercut:

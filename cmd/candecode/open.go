@@ -11,6 +11,7 @@ import (
 type outFile struct {
 	file *folder.File
 	table.Writer
+	chunks int // columns of row groups that it has, and keeps facts about
 }
 
 // openFiles are the files that are being made, in the order of their parts of

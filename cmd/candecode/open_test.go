@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"canseal/decode/folder"
+	"canseal/decode/input"
 	"canseal/decode/table"
 )
 
@@ -40,5 +41,33 @@ func TestFilesEndInOrder(t *testing.T) {
 	}
 	if got != "bd ac e " {
 		t.Error(got)
+	}
+}
+
+func TestWhatOpenFilesKeepIsBounded(t *testing.T) {
+	run, err := newTables(&settings{flags: &flags{output: t.TempDir(), format: "parquet", per: "session"}}, &summary{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run.most == 0 {
+		t.Error("Parquet has no bound")
+	}
+	run.session, run.most = &input.Session{}, 10
+	run.starts = []start{{0, &input.Segment{Session: 1, Split: 1}}}
+	row := table.Rows{N: 1, Fill: func(_ int, v *table.Values) { v.Ints = []int64{1} }}
+	for i := range 50 {
+		s := &table.Schema{Name: fmt.Sprint("M", i%5), Columns: []table.Column{{Name: "t", Type: table.Time}, {Name: "n", Type: table.Int}}}
+		if err := run.write(s, 1, row, []int64{1}); err != nil {
+			t.Fatal(err)
+		}
+		if run.chunks > run.most {
+			t.Errorf("open files keep facts about %d chunks, and may about %d", run.chunks, run.most)
+		}
+	}
+	if n := len(run.files.of(0)); n > 5 {
+		t.Errorf("%d files are open", n)
+	}
+	if err := run.close(nil); err != nil {
+		t.Error(err)
 	}
 }

@@ -33,6 +33,8 @@ type tables struct {
 	messages map[messageKey]*table.Message
 	side     []*sideTable
 	files    openFiles
+	chunks   int   // of the columns of open files
+	most     int   // of chunks
 	done     *done // what will be noted of the session; nil: nothing
 	old      *done // what was
 	memory   parquet.Memory
@@ -66,12 +68,17 @@ type sideTable struct {
 // group in Parquet, of a record batch in Arrow.
 var rowsHeld = map[string]int{"csv": 4096, "parquet": 65536, "arrow": 8192}
 
+// mostChunks bounds what is kept of files until they end: about a kilobyte for
+// each column of a row group in Parquet. Then all files end, and further rows
+// go into new ones. The other formats keep next to nothing: no bound.
+var mostChunks = map[string]int{"parquet": 1 << 18}
+
 func newTables(s *settings, sum *summary) (*tables, error) {
 	out, err := folder.Open(s.output)
 	if err != nil {
 		return nil, err
 	}
-	return &tables{settings: s, sum: sum, folder: out, plans: map[string]*plans{}}, nil
+	return &tables{settings: s, sum: sum, folder: out, plans: map[string]*plans{}, most: mostChunks[s.format]}, nil
 }
 
 func (t *tables) begin(session *input.Session) (skip bool, err error) {
@@ -251,9 +258,21 @@ func (t *tables) write(s *table.Schema, bus uint8, rows table.Rows, times []int6
 		if err := f.Write(rows.Slice(begin, end)); err != nil {
 			return fmt.Errorf("write %s: %w", f.file.Name, err)
 		}
+		if err := t.account(f, len(s.Columns)); err != nil {
+			return err
+		}
 		begin = end
 	}
 	return nil
+}
+
+// account notes that a file keeps so many chunks more.
+func (t *tables) account(f *outFile, chunks int) error {
+	f.chunks += chunks
+	if t.chunks += chunks; t.most == 0 || t.chunks <= t.most {
+		return nil
+	}
+	return t.closeFiles(1 << 62)
 }
 
 func (t *tables) file(s *table.Schema, bus uint8, part, first int64) (*outFile, error) {
@@ -268,7 +287,7 @@ func (t *tables) file(s *table.Schema, bus uint8, part, first int64) (*outFile, 
 	if err != nil {
 		return nil, fmt.Errorf("begin %s: %w", file.Name, err)
 	}
-	f := &outFile{file, w}
+	f := &outFile{file: file, Writer: w}
 	t.files.of(part)[s] = f
 	return f, nil
 }
@@ -286,6 +305,7 @@ func (t *tables) writer(w io.Writer, s *table.Schema) (table.Writer, error) {
 // closeFiles finishes the files of parts before first.
 func (t *tables) closeFiles(first int64) error {
 	for _, f := range t.files.before(first) {
+		t.chunks -= f.chunks
 		err := f.Writer.Close()
 		if err == nil {
 			err = f.file.Close()

@@ -166,6 +166,7 @@
 //	more than 4 wait             the oldest, until there are 4
 //	the run ends                 what is being compressed is stopped at its next read or write
 //	Rotate, final                that segment and those before it
+//	recording stopped for room   all, so that the oldest can be deleted (not with unsent: keep)
 //	no room                      less is free than the .raw and one more segment take
 //	an error                     of the card, of a mark or a count, times in too many strands
 //

@@ -132,7 +132,7 @@ func (k *keeper) work(all bool) {
 		if !all && time.Now().Before(j.due) {
 			continue
 		}
-		if j.raw && !k.pressed(j, all || hurried(jobs[i:])) {
+		if j.raw && !k.pressed(j, all || k.pinched() || hurried(jobs[i:])) {
 			return
 		}
 		k.try(j)

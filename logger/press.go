@@ -60,6 +60,10 @@ func hurried(jobs []*job) bool {
 	return raw > maxWaiting && jobs[0].press == nil
 }
 
+// pinched tells that nothing records because only what waits for its compression
+// could be deleted.
+func (k *keeper) pinched() bool { return k.view().Short && !k.o.KeepUnsent }
+
 // pressed tells whether a .raw may get its last name: it has been compressed, or
 // stays as it is. With hurry it is stopped, else begun or waited for.
 func (k *keeper) pressed(j *job, hurry bool) bool {

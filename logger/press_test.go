@@ -309,6 +309,43 @@ func TestASegmentIsSealedWhenItsCompressedFormIsGone(t *testing.T) {
 	})
 }
 
+// slowPress is a card on which each write of the compression takes half a minute.
+type slowPress struct{ durable.FS }
+
+type slowTmp struct{ durable.File }
+
+func (s slowPress) Create(name string, perm fs.FileMode) (durable.File, error) {
+	f, err := s.FS.Create(name, perm)
+	if err == nil && strings.HasSuffix(name, string(segment.Tmp)) {
+		f = slowTmp{f}
+	}
+	return f, err
+}
+
+func (f slowTmp) WriteAt(b []byte, at int64) (int, error) {
+	time.Sleep(30 * time.Second)
+	return f.File.WriteAt(b, at)
+}
+
+func TestWhatWaitsForCompressionCanMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard())
+		r.card.Limit(1_000_000)
+		r.o.Card = slowPress{r.card}
+		r.o.Compress, r.o.SplitSize, r.o.SplitTime, r.o.KeepFree = true, 60_000, time.Hour, Reserve{Bytes: 500_000}
+		for r.start(); len(r.logger.keep.waiting()) < 4; r.run(2, 60) {
+			r.logger.ask(t.Context(), func(rec *recorder) { rec.rotate(false) })
+		}
+		put(t, r.card, "holiday.jpg", strings.Repeat("x", 350_000))
+		r.run(45, 1)
+		if s := r.logger.Status().Log; s.State != "recording" || s.Lost.Deleted == 0 {
+			t.Errorf("found %s, lost %+v, %d still wait", s.State, s.Lost, len(r.logger.keep.waiting()))
+		}
+		r.stop()
+		account(t, len(r.sent), chained(t, r.card))
+	})
+}
+
 // heads is a card that knows how far .raw files were read before a segment was open.
 type heads struct {
 	*memfs.FS

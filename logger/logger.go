@@ -65,7 +65,10 @@ func (l *Logger) Run(ctx context.Context) error {
 	var tellers, keepers sync.WaitGroup
 	keepersStop := make(chan struct{})
 	tellers.Go(l.tell.run)
-	keepers.Go(func() { l.keep.run(keepersStop) })
+	keepers.Go(func() {
+		<-l.ready // the card is the recorder's until a segment is open
+		l.keep.run(keepersStop)
+	})
 	go l.recorder.queue.capture(l.o.Source, l.o.Patient)
 	err := l.recorder.run()
 	close(keepersStop)

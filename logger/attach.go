@@ -2,6 +2,7 @@ package logger
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -60,8 +61,11 @@ func (r *recorder) attach() (Recovery, error) {
 	if rec.Cut > 0 {
 		r.counts.lose(0, can.LostCut, uint64(rec.Cut), true)
 	}
-	for _, p := range rec.Problems {
-		r.o.Log.Warn("recovery", "problem", p)
+	if said := fmt.Sprint(rec.Problems); said != r.said { // tried each second: told once
+		r.said = said
+		for _, p := range rec.Problems {
+			r.o.Log.Warn("recovery", "problem", p)
+		}
 	}
 	r.keep.retain()
 	r.keep.survey()

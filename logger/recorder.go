@@ -24,6 +24,7 @@ type recorder struct {
 	session  uint32 // 0: no card was seen yet
 	named    bool   // the bucket has had its word
 	split    uint32 // last one used
+	said     string // the problems of the last recovery, as they were logged
 	attached bool   // this card is in order, and its sessions are known
 	cardID   string // of the card that was seen last
 	untidy   bool   // but something of it resisted recovery

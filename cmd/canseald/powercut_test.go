@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -127,10 +128,27 @@ func (b *box) guest(test string) vmtest.Guest {
 	}
 }
 
+// check does what a box does before it mounts a FAT file system that was not
+// unmounted: without fsck the kernel may find a wrong table of clusters later, and
+// mount the card read-only. Its journal is ext4's own check.
+func (b *box) check(t *testing.T) {
+	t.Helper()
+	if b.mount != mounts["vfat"] {
+		return
+	}
+	const corrected = 1
+	out, err := exec.Command(adminProgram(t, "fsck.fat"), "-a", b.disk).CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !(errors.As(err, &exit) && exit.ExitCode() == corrected) {
+		t.Fatalf("fsck.fat: %v\n%s", err, out)
+	}
+}
+
 // live runs a guest's test until its console shows a sign, and cuts the power a
 // while later.
 func (b *box) live(t *testing.T, test, sign string, after time.Duration) {
 	t.Helper()
+	b.check(t)
 	m := vmtest.Start(t, b.guest(test))
 	must(t, m.Await(sign, time.Minute))
 	time.Sleep(after) // the cut comes at any moment
@@ -147,6 +165,7 @@ func (b *box) live(t *testing.T, test, sign string, after time.Duration) {
 
 func (b *box) run(t *testing.T, test string) {
 	t.Helper()
+	b.check(t)
 	vmtest.Run(t, b.guest(test))
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -278,28 +279,27 @@ func TestASegmentIsSealedWhenItsCompressedFormIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, newCard())
 		r.o.Compress = true
-		away := false
+		var away atomic.Bool
 		r.o.CheckCard = func() error {
-			if away {
+			if away.Load() {
 				return ErrCardMissing
 			}
 			return nil
 		}
 		r.start().run(2, 50)
-		broken := true
 		r.card.Fault(func(op memfs.Op) error {
-			if broken && op.Kind == "rename" && strings.Contains(op.Name, ".tmp") {
+			if op.Kind == "rename" && strings.Contains(op.Name, ".tmp") {
 				return syscall.EIO
 			}
 			return nil
 		})
 		r.logger.ask(context.Background(), func(rec *recorder) { rec.rotate(false) })
 		r.run(3, 50)
-		away = true // when it is back, recovery removes what is no segment
+		away.Store(true) // when it is back, recovery removes what is no segment
 		r.run(3, 50)
-		away = false
+		away.Store(false)
 		r.run(3, 50)
-		broken = false
+		r.card.Fault(nil)
 		time.Sleep(2 * time.Minute)
 		if left := r.logger.keep.waiting(); len(left) > 0 {
 			t.Errorf("%d segments still wait", len(left))

@@ -369,15 +369,14 @@ func TestASegmentThatCouldNotBeOpenedLeavesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, card)
 		r.start().run(2, 10)
-		broken := true
 		card.Fault(func(op memfs.Op) error {
-			if broken && (op.Kind == "syncdir" || op.Kind == "remove") && strings.HasPrefix(op.Name, "LOG") {
+			if (op.Kind == "syncdir" || op.Kind == "remove") && strings.HasPrefix(op.Name, "LOG") {
 				return syscall.EIO
 			}
 			return nil
 		})
 		r.logger.ask(t.Context(), func(rec *recorder) { rec.rotate(false) })
-		broken = false
+		card.Fault(nil)
 		r.run(20, 10)
 		r.stop()
 		account(t, len(r.sent), inventory(t, card))

@@ -37,6 +37,9 @@ func Dial(stateDir string) (*Client, error) {
 	if err == nil {
 		path = strings.TrimSpace(string(b))
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%w (ask as root, or as the user that canseald runs as): %w", errNotAllowed, err)
+	}
 	conn, err := net.DialTimeout("unix", path, 2*time.Second)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("%w (ask as root, or as the user that canseald runs as): %w", errNotAllowed, err)

@@ -2,9 +2,12 @@ package appliance
 
 import (
 	"bufio"
+	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"canseal/internal/s3test"
@@ -64,4 +67,30 @@ func boundSockets(t *testing.T) map[string]string {
 		f.Close()
 	}
 	return found
+}
+
+// Another user is told that he may not ask, not that nobody is there.
+func TestAnotherUserIsToldThatHeMayNotAsk(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("NOT RUN: only root can become another user")
+	}
+	b := newBox(t, strings.Replace(configFor("low", "http://127.0.0.1:1"), "mode: low", "mode: off", 1))
+	b.start(t)
+	b.await(t, "the local socket", func(Facts) bool { _, err := Dial(filepath.Join(b.root, "state")); return err == nil })
+	for dir := b.root; dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	runtime.LockOSThread() // the thread becomes nobody, and ends with this goroutine
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, ^uintptr(0), 65534, ^uintptr(0)); errno != 0 {
+		t.Fatal(errno)
+	}
+	_, err := Dial(filepath.Join(b.root, "state"))
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, ^uintptr(0), 0, ^uintptr(0)); errno != 0 {
+		t.Fatal(errno)
+	}
+	if !errors.Is(err, errNotAllowed) || errors.Is(err, ErrNotRunning) {
+		t.Errorf("%v", err)
+	}
 }

@@ -31,6 +31,7 @@ type Config struct {
 	TLS      TLS      `yaml:"tls" scope:"signed"`
 	OTA      OTA      `yaml:"ota" scope:"local"`
 	Cancrypt Cancrypt `yaml:"cancrypt" scope:"local"`
+	Link     Link     `yaml:"link" scope:"local"`
 	Buses    []Bus    `yaml:"buses" need:"true" len:"1..8" scope:"signed"`
 
 	settings []Setting
@@ -58,7 +59,7 @@ type Log struct {
 
 // Bus is one CAN interface.
 type Bus struct {
-	Interface     string      `yaml:"interface" need:"true" like:"[A-Za-z0-9_.-]{1,15}" want:"the name of a network interface, such as can0"`
+	Interface     string      `yaml:"interface" need:"true" like:"[A-Za-z0-9_.-]{1,15}|probe:[A-Za-z0-9_-]{1,32}" want:"the name of a network interface, such as can0, or probe:NAME"`
 	Number        int         `yaml:"number" is:"1..8"` // default: its place in the list
 	Check         Check       `yaml:"check"`
 	Configure     bool        `yaml:"configure" default:"false" scope:"local"`

@@ -21,6 +21,7 @@ func (w *walk) rules() {
 	}
 	w.distinctBuses(c.Buses)
 	w.secured(&c.Cancrypt, "cancrypt")
+	w.neighbours(c)
 }
 
 // conflict notes a broken rule at a value.

@@ -49,6 +49,9 @@ func (r row) schema(path string, docs map[string]string) schema {
 		s = r.scalar()
 	default:
 		s = object(r.below, path, docs)
+		if s["required"] == nil {
+			s["type"] = []string{"object", "null"} // without keys it counts as absent
+		}
 	}
 	if text := r.describe(docs[path]); text != "" {
 		s["description"] = text

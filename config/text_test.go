@@ -63,7 +63,7 @@ func TestRefusedTexts(t *testing.T) {
 	for name, row := range map[string]struct{ text, want string }{
 		"empty":                   {"", "config.yaml: found an empty file, wanted a configuration (canseal config init writes one)\n"},
 		"blank":                   {" \n\n", "config.yaml: found an empty file, wanted a configuration (canseal config init writes one)\n"},
-		"null":                    {"---\n", "config.yaml:2:1: found nothing, wanted keys with values: version, device, log, upload, tls, ota, cancrypt, buses\n"},
+		"null":                    {"---\n", "config.yaml:2:1: found nothing, wanted keys with values: version, device, log, upload, tls, ota, cancrypt, link, buses\n"},
 		"UTF-16 with a mark":      {utf16LE("\ufeff" + smallest), "config.yaml: found UTF-16 text, wanted UTF-8 text (save the file as UTF-8)\n"},
 		"UTF-16 without":          {utf16LE(smallest), "config.yaml: found UTF-16 text, wanted UTF-8 text (save the file as UTF-8)\n"},
 		"Latin 1":                 {"version: 1\n# Gr\xf6\xdfe\n", "config.yaml:2:1: found bytes that are not UTF-8, wanted UTF-8 text\n"},

@@ -36,6 +36,9 @@ var unbuilt = []struct {
 	{"tls.renew_before", nil, "renewal of device certificates"},
 	{"ota.", nil, "settings over the air"},
 	{"cancrypt.", nil, "CANcrypt"},
+	{"link.control", nil, "remote control"},
+	{"link.mqtt", nil, "the output to a broker"},
+	{"link.probe", nil, "remote probes"},
 }
 
 // notInThisVersion lists what a configuration asks for and does not get, as

@@ -8,7 +8,7 @@ import (
 
 	"canseal/can"
 	"canseal/decode/dbc"
-	"canseal/decode/internal/mix"
+	"canseal/internal/mix"
 )
 
 // FuzzColumnsAndSingleFramesAgree decodes any frames by any DBC file, in

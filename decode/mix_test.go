@@ -5,7 +5,7 @@ import (
 
 	"canseal/can"
 	"canseal/decode/dbc"
-	"canseal/decode/internal/mix"
+	"canseal/internal/mix"
 )
 
 // mixed returns n frames of the reference mix, and its plan.

@@ -71,16 +71,21 @@ func (c Card) CutSeals(session uint32, l SealLog) error {
 	if l.Torn == 0 {
 		return nil
 	}
-	f, err := c.FS.Edit(c.SealPath(session))
+	return c.cut(c.SealPath(session), l.Size)
+}
+
+// cut makes a file shorter, durably.
+func (c Card) cut(name string, size int64) error {
+	f, err := c.FS.Edit(name)
 	if err != nil {
-		return fmt.Errorf("cut %s: %w", c.SealPath(session), err)
+		return fmt.Errorf("cut %s: %w", name, err)
 	}
-	err = f.Truncate(l.Size)
+	err = f.Truncate(size)
 	if err == nil {
 		err = f.Sync()
 	}
 	if err := errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("cut %s: %w", c.SealPath(session), err)
+		return fmt.Errorf("cut %s: %w", name, err)
 	}
 	return nil
 }

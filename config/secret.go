@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"canseal/internal/durable"
 )
 
 // Secret is a secret, or where it is to be had. It prints itself as [secret],
@@ -87,7 +89,7 @@ func readPrivate(path string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is no regular file", path)
 	}
-	if info.Mode().Perm()&0o077 != 0 && hasModes(f) {
+	if info.Mode().Perm()&0o077 != 0 && durable.KeepsModes(f) {
 		return nil, ErrExposed
 	}
 	return io.ReadAll(io.LimitReader(f, maxSecret+3))

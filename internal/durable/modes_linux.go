@@ -1,13 +1,12 @@
-package config
+package durable
 
 import (
 	"os"
 	"syscall"
 )
 
-// hasModes tells whether the file system keeps the modes of files: FAT, exFAT
-// and NTFS show invented ones.
-func hasModes(f *os.File) bool {
+// keepsModes knows the file systems that show invented modes: FAT, exFAT, NTFS.
+func keepsModes(f *os.File) bool {
 	const vfat, exfat, ntfs, ntfs3, fuseBlock = 0x4d44, 0x2011bab0, 0x5346544e, 0x7366746e, 0x65735546
 	var fs syscall.Statfs_t
 	if err := syscall.Fstatfs(int(f.Fd()), &fs); err != nil {

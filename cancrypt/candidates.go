@@ -120,6 +120,7 @@ func (j *Judge) rival(first int64) bool {
 // split: the members disagree for ever; no key until the next start.
 func (j *Judge) split() {
 	j.event(GroupSplit, 0, 0, j.at.time)
+	j.divided = true
 	lead := j.candidates[0]
 	for _, c := range j.candidates {
 		for at := range c.said {
@@ -159,7 +160,11 @@ func (j *Judge) give(at ref, v can.Verdict) {
 		j.verdict = v
 		return
 	}
-	j.out.Late = append(j.out.Late, Late{at.time, at.from, at.word, at.sender, v})
+	n := at.n
+	if at.from != 0 {
+		n = 0
+	}
+	j.out.Late = append(j.out.Late, Late{n, at.time, at.from, at.word, at.sender, v})
 }
 
 // release gives what is held back: as it is, or as not judged.

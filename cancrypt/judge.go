@@ -24,7 +24,8 @@ const (
 	Join
 	GroupKey
 	UnderGuessing
-	StrangeAddress // heartbeat or GROUP of an address outside the member list
+	StrangeAddress  // heartbeat or GROUP of an address outside the member list
+	InjectedLocally // with Injection: another program of this machine sent it
 )
 
 // SecurityEvent is something that an operator may want to know. The judge
@@ -36,14 +37,24 @@ type SecurityEvent struct {
 	Word   Word // identity of the frame, 0 for a deadline
 }
 
-// Late is a verdict of a frame that was pending, named by its stamp and
+// Late is a verdict of a frame that was pending, named by its number, stamp and
 // identity, or of all heartbeat-only frames of a sender in an interval.
 type Late struct {
+	N       uint64 // of the call of Frame that brought the frame, from 1; 0: an interval
 	Time    int64
-	From    int64 // not 0: all heartbeat-only frames of Sender from here to Time
+	From    int64 // of an interval, to Time
 	Word    Word
 	Sender  uint8
 	Verdict can.Verdict
+}
+
+// Plain is what a right message says when it is decrypted.
+type Plain struct {
+	N      uint64 // as Late.N
+	Word   Word
+	Sender uint8
+	Len    uint8
+	Data   [can.MaxData]byte
 }
 
 // Out is what the judge says besides the verdict of the frame at hand. The
@@ -52,10 +63,13 @@ type Out struct {
 	Late   []Late
 	Events []SecurityEvent
 	Proven [][8]byte // tags of start keys to remember for ever, see JudgeOptions.Seen
+	Plain  []Plain   // only with JudgeOptions.Plaintext
 }
 
 // Reset empties it and keeps its memory.
-func (o *Out) Reset() { o.Late, o.Events, o.Proven = o.Late[:0], o.Events[:0], o.Proven[:0] }
+func (o *Out) Reset() {
+	o.Late, o.Events, o.Proven, o.Plain = o.Late[:0], o.Events[:0], o.Proven[:0], o.Plain[:0]
+}
 
 // JudgeOptions are a judge's configuration. Nothing of it is ever taken from
 // the bus.
@@ -67,6 +81,18 @@ type JudgeOptions struct {
 	Methods Methods // with additional inputs: "heartbeats"
 	Control Word    // control ID of address 0, low nibble free; 170h is usual
 	Event   int64   // event time in ns, a multiple of 100 ms
+
+	// NoKey says that the key is not there: no start is followed, and what needs
+	// a key is not judged.
+	NoKey bool
+	// Address is that of this machine's own member, 0 for an observer. Its control
+	// ID, and what the table and HeartbeatOnly say that it sends, may come from this
+	// program alone (can.Tx): any other frame that bears them is injected.
+	Address uint8
+	// Plaintext asks for Out.Plain.
+	Plaintext bool
+	// FD says that the group speaks CANcrypt FD (P1.15).
+	FD bool
 
 	// HeartbeatOnly are identities that are not in the table, and who sends them.
 	HeartbeatOnly map[Word]uint8
@@ -102,6 +128,8 @@ type Judge struct {
 	rightAt int64
 	names   addresses // in whose names frames came since
 	held    []saying  // 13, 9 and 18 that wait until a key is right
+	divided bool      // a split: no key until the next start
+	beats   [16]beats // by address
 	at      ref       // the frame at hand
 	verdict can.Verdict
 	out     *Out
@@ -151,15 +179,53 @@ func NewJudge(o JudgeOptions) (*Judge, error) {
 	return j, nil
 }
 
-// Frame judges a captured frame; frames come in the order of their stamps.
-// can.Pending means that Out names the frame later, or never.
+// Frame judges a captured frame; frames come in the order of their stamps, with
+// Time on a clock that is never set. can.Pending means that Out names the frame
+// later, or never.
 func (j *Judge) Frame(e *can.Event, out *Out) can.Verdict {
 	j.out = out
+	j.n++
 	j.advance(e.Time)
-	f := &e.Frame
-	if f.Is(can.Error) {
+	if e.Frame.Is(can.Error) {
 		return can.NotChecked
 	}
+	if w := WordOf(&e.Frame); e.Dir != can.Tx && j.owns(w) {
+		j.injected(e, w)
+		return can.Injected
+	}
+	return j.frame(e)
+}
+
+// owns reports whether an identity is one that this machine's member sends.
+func (j *Judge) owns(w Word) bool {
+	own := j.o.Address
+	if own == 0 {
+		return false
+	}
+	if r := j.o.Table.Find(w); r != nil {
+		return r.Producer == own
+	}
+	return w == j.o.Control+Word(own) && own <= maxDevices || j.o.HeartbeatOnly[w] == own
+}
+
+// injected judges a frame that bears an own identifier and is not ours. The
+// group takes it as it takes any frame, so the state follows it too.
+func (j *Judge) injected(e *can.Event, w Word) {
+	j.frame(e)
+	j.event(EventKind(Injection), j.o.Address, w, e.Time)
+	if e.Dir == can.OtherTx {
+		j.event(InjectedLocally, j.o.Address, w, e.Time)
+	}
+	for _, c := range j.candidates {
+		if j.o.Address <= maxDevices {
+			c.vouchers[j.o.Address].heard = 2
+		}
+	}
+}
+
+// frame judges a frame that is no error message.
+func (j *Judge) frame(e *can.Event) can.Verdict {
+	f := &e.Frame
 	w := WordOf(f)
 	control := w&^15 == j.o.Control
 	record := j.o.Table.Find(w)
@@ -167,7 +233,6 @@ func (j *Judge) Frame(e *can.Event, out *Out) can.Verdict {
 	if f.Is(can.Remote) || !control && record == nil && !only {
 		return can.NotListed
 	}
-	j.n++
 	j.at, j.verdict = ref{time: e.Time, n: j.n, word: w}, can.Pending
 	switch {
 	case f.Is(can.FD) && record != nil:

@@ -32,6 +32,9 @@ func (j *Judge) heartbeat(c *candidate, sender uint8, b [5]byte) {
 
 func (j *Judge) failed(c *candidate, sender uint8, v can.Verdict) {
 	c.vouchers[sender].hear(j.at.time, false, 0)
+	if j.leads(c) {
+		j.beats[sender].wrong++
+	}
 	j.count(c, BadHeartbeat, sender)
 	j.say(c, j.at, v)
 }
@@ -51,6 +54,10 @@ func (j *Judge) accept(c *candidate, h Heard, key uint32) {
 		j.report(c, MemberBack, a)
 	}
 	c.missed[a] = 0
+	if j.leads(c) {
+		j.beats[a].right++
+		j.beats[a].last = j.at.time
+	}
 	j.say(c, j.at, c.mark(can.HeartbeatOK))
 	switch {
 	case key != c.curKey:
@@ -165,6 +172,9 @@ func (j *Judge) group(sender uint8, m Group) {
 		j.event(StrangeAddress, sender, j.at.word, t)
 		return
 	}
+	if j.o.NoKey {
+		return
+	}
 	if m.KeyID != j.o.KeyID || int64(m.Event)*100*millisecond != j.o.Event {
 		j.event(GroupIgnored, sender, j.at.word, t)
 		return
@@ -231,6 +241,7 @@ func (j *Judge) begin(c *candidate, at int64) {
 	c.last = cycle{}
 	c.tag = StartTag(j.o.Key, j.o.KeyID, dyn)
 	j.rightAt, j.names = at, 0
+	j.divided = false
 	j.report(c, GroupKey, 0)
 	if c.replayedSession = j.o.Seen != nil && j.o.Seen(c.tag); c.replayedSession {
 		j.report(c, SessionReplayed, 0)

@@ -186,11 +186,13 @@ func (j *Judge) complete(c *candidate, s *sequence, end *[8]byte) {
 		j.end(c, s, 0, can.SignatureWrong)
 		return
 	}
-	j.verified(c, s, tallies[key], found, seq, keys[key])
+	j.verified(c, s, tallies[key], found, seq, key, end)
 }
 
-// verified takes a sequence whose signature is right.
-func (j *Judge) verified(c *candidate, s *sequence, t *tally, found result, seq uint16, key uint32) {
+// verified takes a sequence whose signature is right under its key of number
+// which.
+func (j *Judge) verified(c *candidate, s *sequence, t *tally, found result, seq uint16, which int, end *[8]byte) {
+	key := s.with.key[which]
 	weak := !s.pair && s.messages[0].Record.Signature == CRCXor
 	j.right()
 	if !weak && key == c.curKey {
@@ -201,6 +203,9 @@ func (j *Judge) verified(c *candidate, s *sequence, t *tally, found result, seq 
 		return
 	}
 	t.last[s.sender] = int32(seq)
+	if j.o.Plaintext && j.leads(c) {
+		j.decrypted(s, seq, which, end)
+	}
 	v := can.Authentic
 	switch {
 	case c.replayedSession:
@@ -213,4 +218,22 @@ func (j *Judge) verified(c *candidate, s *sequence, t *tally, found result, seq 
 		v = can.AuthenticUnderGuessing
 	}
 	j.end(c, s, 0, v)
+}
+
+// decrypted gives the plain text of a right sequence.
+func (j *Judge) decrypted(s *sequence, seq uint16, which int, end *[8]byte) {
+	messages := s.messages
+	e, at := &s.with.epoch[which], Place{s.context, s.sender, seq}
+	if s.pair {
+		messages[0], _ = j.suite.OpenPair(e, at, &messages[0].Record, s.preamble, messages[0].Data)
+	} else {
+		j.suite.Open(e, at, &s.preamble, messages[:s.got], end)
+	}
+	for i := range messages[:s.got] {
+		if m := &messages[i]; m.Record.Announced() != m.Record.Word {
+			p := Plain{N: s.refs[1+i].n, Word: m.Record.Word, Sender: s.sender, Len: m.Len}
+			copy(p.Data[:], m.Data[:m.Len])
+			j.out.Plain = append(j.out.Plain, p)
+		}
+	}
 }

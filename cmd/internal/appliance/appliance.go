@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"canseal/can"
@@ -17,7 +18,6 @@ import (
 	"canseal/internal/run"
 	"canseal/logger"
 	"canseal/segment"
-	"canseal/uploader"
 )
 
 // grace is the time that services get after the recording has ended, to offer
@@ -59,16 +59,12 @@ type Appliance struct {
 	state    durable.FS
 	lock     io.Closer
 	machine  hardware
-	settings *settings
 	clock    *clock.Clock
 	device   segment.Device
 	idSource string
 	reset    string // end of the run before
 	journal  *journal
-	buses    *buses
-	logger   *logger.Logger
-	store    *store
-	uploader *uploader.Uploader
+	working  atomic.Pointer[live]
 	control  *control
 	drive    *drive
 	wear     wearFacts // at the start
@@ -104,6 +100,7 @@ func Build(ctx context.Context, o Options) (_ *Appliance, err error) {
 		o: o, log: o.Log, started: time.Now(), machine: hardware{o.Machine},
 		card: durable.Dir(o.Root), state: durable.Dir(o.StateDir), drive: newDrive(o.PowerFails),
 	}
+	a.working.Store(new(live))
 	if o.card != nil {
 		a.card = o.card
 	}
@@ -126,15 +123,16 @@ func (a *Appliance) configure(ctx context.Context) error {
 	if err := awaitCard(ctx, a.o.Root, a.state, a.log); err != nil {
 		return err
 	}
-	var err error
-	if a.settings, err = loadSettings(a.card, a.o); err != nil {
+	s, err := loadSettings(a.card, a.o)
+	if err != nil {
 		return err
 	}
-	for _, w := range a.settings.Warnings() {
+	a.change(func(l *live) { l.settings, l.recorded = s, s })
+	for _, w := range s.Warnings() {
 		a.log.Warn("configuration", "note", w.Error())
 	}
 	if a.o.Level != nil {
-		_ = a.o.Level.UnmarshalText([]byte(a.settings.Log.Level)) // one of four words, checked by config
+		_ = a.o.Level.UnmarshalText([]byte(s.Log.Level)) // one of four words, checked by config
 	}
 	return nil
 }
@@ -159,7 +157,7 @@ func (a *Appliance) openState(context.Context) error {
 	if err := writeSchema(a.card); err != nil {
 		a.log.Warn("schema not written", "error", err)
 	}
-	if err := a.settings.adopt(a.card, a.state, a.log); err != nil {
+	if err := a.live().settings.adopt(a.card, a.state, a.log); err != nil {
 		a.log.Error("secret not moved", "error", err)
 	}
 	return nil
@@ -175,7 +173,7 @@ func (a *Appliance) Run(ctx, hurry context.Context) error {
 		running.Go(func() { s.Run(services) })
 	}
 	recording := make(chan error, 1)
-	go func() { recording <- a.logger.Run(ctx) }()
+	go func() { recording <- a.live().logger.Run(ctx) }()
 	a.announce(ctx)
 	err := <-recording
 	if notifyErr := run.Notify(run.Stopping); notifyErr != nil {
@@ -184,7 +182,7 @@ func (a *Appliance) Run(ctx, hurry context.Context) error {
 	a.drain(hurry)
 	stopServices()
 	running.Wait()
-	a.logger.Recount()
+	a.live().logger.Recount()
 	a.facts.write()
 	return err
 }
@@ -193,7 +191,7 @@ func (a *Appliance) Run(ctx, hurry context.Context) error {
 func (a *Appliance) announce(ctx context.Context) {
 	go func() {
 		select {
-		case <-a.logger.Ready():
+		case <-a.live().logger.Ready():
 			if err := run.Notify(run.Ready); err != nil {
 				a.log.Warn("service manager not told", "error", err)
 			}
@@ -204,12 +202,12 @@ func (a *Appliance) announce(ctx context.Context) {
 
 // drain offers what is left for upload, for as long as the grace lasts.
 func (a *Appliance) drain(hurry context.Context) {
-	if a.uploader == nil {
+	if a.live().uploader == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(hurry, grace)
 	defer cancel()
-	if err := a.uploader.Drain(ctx); err != nil {
+	if err := a.live().uploader.Drain(ctx); err != nil {
 		a.log.Info("segments stay on the card", "reason", err)
 	}
 }
@@ -224,8 +222,8 @@ func (a *Appliance) Close() error {
 			a.log.Warn("clock not saved", "error", err)
 		}
 	}
-	if a.buses != nil {
-		a.buses.Close()
+	if a.live().buses != nil {
+		a.live().buses.Close()
 	}
 	if a.lock != nil {
 		return a.lock.Close()
@@ -240,13 +238,13 @@ func (a *Appliance) Rotate(ctx context.Context, final bool) (segment.Name, error
 	if final {
 		return a.endDrive(ctx)
 	}
-	return a.logger.Rotate(ctx, false)
+	return a.live().logger.Rotate(ctx, false)
 }
 
 // Keep pins or unpins a segment.
 func (a *Appliance) Keep(n segment.Name, keep bool) error {
 	card := segment.Card{FS: a.card, Device: a.device}
-	defer a.logger.CardChanged()
+	defer a.live().logger.CardChanged()
 	if keep {
 		return card.Pin(n)
 	}
@@ -255,7 +253,7 @@ func (a *Appliance) Keep(n segment.Name, keep bool) error {
 
 // Retry takes up parked segments again, or all segments anew.
 func (a *Appliance) Retry(all bool) {
-	if a.uploader != nil {
-		a.uploader.Retry(all)
+	if a.live().uploader != nil {
+		a.live().uploader.Retry(all)
 	}
 }

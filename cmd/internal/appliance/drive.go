@@ -55,7 +55,7 @@ func (d *drive) note(change func(*driveEnd)) {
 // store. Recording goes on with the next event: the power may stay.
 func (a *Appliance) endDrive(ctx context.Context) (segment.Name, error) {
 	began := time.Now()
-	name, err := a.logger.Rotate(ctx, true)
+	name, err := a.live().logger.Rotate(ctx, true)
 	if err != nil {
 		return name, err
 	}
@@ -78,14 +78,14 @@ func (a *Appliance) endDrive(ctx context.Context) (segment.Name, error) {
 
 // offerLast gives the store what is left, for as long as the grace lasts.
 func (a *Appliance) offerLast(ctx context.Context) {
-	if a.uploader == nil {
+	if a.live().uploader == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, grace)
 	defer cancel()
 	began := time.Now()
 	left := ""
-	if err := a.uploader.Drain(ctx); err != nil {
+	if err := a.live().uploader.Drain(ctx); err != nil {
 		left = err.Error()
 	}
 	took := time.Since(began)

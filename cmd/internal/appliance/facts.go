@@ -96,10 +96,10 @@ type systemFacts struct {
 // collect looks at every component once.
 func (a *Appliance) collect() Facts {
 	now := a.clock.Now()
-	recording := a.logger.Status()
+	recording := a.live().logger.Status()
 	f := Facts{
 		ID: string(a.device), Type: deviceType, FwVer: paddedVersion(Version), HwVer: hardwareVersion, CfgVer: "01.00", CfgName: configFile,
-		CfgCRC32: fmt.Sprintf("%08X", a.settings.CRC32()), SchName: schemaFile, LogMeta: a.settings.Device.Meta,
+		CfgCRC32: fmt.Sprintf("%08X", a.live().settings.CRC32()), SchName: schemaFile, LogMeta: a.live().settings.Device.Meta,
 		SpaceUsedMB: spaceUsed(recording.Log.Card), SDInfo: a.machine.CardID(), SDUsedLifespan: "?", ResetCause: a.reset,
 		CertsServer: []string{}, V: 1, Time: rfc3339(now.Time), TimeState: now.State(), Device: a.deviceFacts(),
 		Clock: a.clock.Status(), Log: recording.Log, Buses: recording.Buses, Cancrypt: []struct{}{},
@@ -157,14 +157,14 @@ func marshal(f *Facts) []byte {
 }
 
 func (a *Appliance) collectUpload(f *Facts, recording logger.Status) {
-	if a.uploader == nil {
+	if a.live().uploader == nil {
 		f.Upload.Mode, f.Upload.State = "off", "off"
 		return
 	}
-	f.Upload = a.uploader.Status()
+	f.Upload = a.live().uploader.Status()
 	f.Upload.PlainDeleted = recording.PlainDeleted
-	f.TLS, f.Clock.Skew = a.store.Status(), a.store.skew()
-	if bundle := a.store.Bundle(); bundle != nil {
+	f.TLS, f.Clock.Skew = a.live().store.Status(), a.live().store.skew()
+	if bundle := a.live().store.Bundle(); bundle != nil {
 		f.CertsServer, f.CertsServerFile, f.CertsServerSet = bundle.SHA256(), bundle.FileSHA256, bundle.SetSHA256
 	}
 }
@@ -179,10 +179,10 @@ func (a *Appliance) deviceFacts() deviceFacts {
 
 func (a *Appliance) settingsFacts() settingsFacts {
 	bundle := settingFact{State: "settled", Source: "card"}
-	if a.store != nil && a.store.Bundle() != nil {
-		bundle.SHA256 = a.store.Bundle().FileSHA256
+	if a.live().store != nil && a.live().store.Bundle() != nil {
+		bundle.SHA256 = a.live().store.Bundle().FileSHA256
 	}
-	return settingsFacts{Policy: a.settings.OTA.Policy, Config: settingFact{"settled", a.settings.SHA256(), "card"}, Bundle: bundle}
+	return settingsFacts{Policy: a.live().settings.OTA.Policy, Config: settingFact{"settled", a.live().settings.SHA256(), "card"}, Bundle: bundle}
 }
 
 func (a *Appliance) systemFacts(segments int64) systemFacts {
@@ -201,8 +201,8 @@ func (a *Appliance) systemFacts(segments int64) systemFacts {
 func (a *Appliance) eventTime() eventTime {
 	now := a.clock.Now()
 	at := eventTime{Time: now.Time, Quality: now.State(), Boot: time.Duration(now.Boot)}
-	if a.logger != nil {
-		s := a.logger.Status().Log
+	if a.live().logger != nil {
+		s := a.live().logger.Status().Log
 		at.Session, at.Split = s.Session, s.Split
 	}
 	return at

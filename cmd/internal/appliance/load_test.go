@@ -31,7 +31,7 @@ func BenchmarkTwoFullBuses(b *testing.B) {
 		if err := a.Run(b.Context(), context.Background()); err != nil {
 			b.Fatal(err)
 		}
-		log := a.logger.Status().Log
+		log := a.live().logger.Status().Log
 		a.Close()
 		if log.Frames != rate*seconds || log.Lost.Sum() != 0 {
 			b.Fatalf("%d frames recorded, %d lost", log.Frames, log.Lost.Sum())
@@ -70,7 +70,7 @@ func BenchmarkEightFullBuses(b *testing.B) {
 				if err := a.Run(b.Context(), context.Background()); err != nil {
 					b.Fatal(err)
 				}
-				log := a.logger.Status().Log
+				log := a.live().logger.Status().Log
 				a.Close()
 				if log.Frames != source.sent || log.Lost.Sum() != 0 {
 					b.Fatalf("%d frames in, %d recorded, %d lost", source.sent, log.Frames, log.Lost.Sum())

@@ -50,18 +50,18 @@ func (a *Appliance) showAlive(ctx context.Context) error {
 	defer tick.Stop()
 	for shown := ""; ; {
 		sign := "0"
-		if a.logger.Status().Log.State == "recording" {
+		if a.live().logger.Status().Log.State == "recording" {
 			sign = "1"
 		}
 		if sign != shown {
-			if err := os.WriteFile(a.settings.Device.AliveFile, []byte(sign), 0o644); err != nil {
+			if err := os.WriteFile(a.live().settings.Device.AliveFile, []byte(sign), 0o644); err != nil {
 				return err
 			}
 			shown = sign
 		}
 		select {
 		case <-ctx.Done():
-			return os.WriteFile(a.settings.Device.AliveFile, []byte("0"), 0o644)
+			return os.WriteFile(a.live().settings.Device.AliveFile, []byte("0"), 0o644)
 		case <-tick.C:
 		}
 	}

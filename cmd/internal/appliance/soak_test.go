@@ -161,7 +161,7 @@ func TestSoakBox(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, after := usage("/")
-	s := a.logger.Status().Log
+	s := a.live().logger.Status().Log
 	lost := s.Lost
 	lost.Deleted = 0 // counted below, as recorded before
 	out, err := json.Marshal(soakResult{

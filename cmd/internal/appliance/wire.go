@@ -17,7 +17,7 @@ import (
 
 // identify finds out who and when this is.
 func (a *Appliance) identify(context.Context) error {
-	device, source, err := logger.Identify(a.settings.Device.ID, a.machine.BoardSerial(), a.machine.MACs(), a.state, rand.Reader)
+	device, source, err := logger.Identify(a.live().settings.Device.ID, a.machine.BoardSerial(), a.machine.MACs(), a.state, rand.Reader)
 	if device == "" {
 		return err
 	}
@@ -38,14 +38,16 @@ func (a *Appliance) identify(context.Context) error {
 // recovers the card.
 func (a *Appliance) wireRecording(context.Context) error {
 	a.wear = a.machine.Wear(a.o.Root)
-	var err error
-	if a.buses, err = openBuses(a.o, a.settings.Config); err != nil {
+	b, err := openBuses(a.o, a.live().recorded.Config)
+	if err != nil {
 		return err
 	}
-	var recovery logger.Recovery
-	if a.logger, recovery, err = logger.Prepare(a.loggerOptions()); err != nil {
+	a.change(func(l *live) { l.buses = b })
+	recorder, recovery, err := logger.Prepare(a.loggerOptions())
+	if err != nil {
 		return err
 	}
+	a.change(func(l *live) { l.logger = recorder })
 	a.reset = recovery.LastEnd
 	for _, err := range recovery.Problems {
 		a.log.Error("recovery", "error", err)
@@ -56,20 +58,20 @@ func (a *Appliance) wireRecording(context.Context) error {
 }
 
 func (a *Appliance) loggerOptions() logger.Options {
-	l := a.settings.Log
+	l := a.live().recorded.Log
 	return logger.Options{
-		Card: a.card, State: a.state, Device: a.device, Clock: a.clock, Source: a.buses, Patient: a.o.Patient,
+		Card: a.card, State: a.state, Device: a.device, Clock: a.clock, Source: a.live().buses, Patient: a.o.Patient,
 		Header: mdf.Header{
-			Version: Version, StorageID: a.machine.CardID(), ConfigCRC32: a.settings.CRC32(), ConfigSHA256: a.settings.SHA256(),
-			Comment: a.settings.Device.Meta, BootID: clock.BootID(), BitRates: a.buses.bitRates(),
+			Version: Version, StorageID: a.machine.CardID(), ConfigCRC32: a.live().recorded.CRC32(), ConfigSHA256: a.live().recorded.SHA256(),
+			Comment: a.live().recorded.Device.Meta, BootID: clock.BootID(), BitRates: a.live().buses.bitRates(),
 		},
-		Buses:     loggerBuses(a.settings.Config),
+		Buses:     loggerBuses(a.live().recorded.Config),
 		SplitSize: int64(l.SplitSize), SplitTime: l.SplitTime, SplitOffset: l.SplitOffset, Flush: l.Flush,
 		KeepFree: logger.Reserve{Percent: l.KeepFree.Percent, Bytes: int64(l.KeepFree.Bytes)}, KeepUnsent: l.Unsent == "keep", Compress: l.Compress,
 		LeaveOutErrors: !l.ErrorFrames,
 		CheckCard:      a.present,
 		CardID:         logger.CardID(a.o.Root),
-		Links:          a.buses.Links,
+		Links:          a.live().buses.Links,
 		Sealed:         a.poke,
 		Synced:         a.o.Synced,
 		Event:          a.journal.Add,
@@ -81,10 +83,12 @@ func (a *Appliance) loggerOptions() logger.Options {
 func (a *Appliance) wireServices(context.Context) error {
 	a.facts = newFactsWriter(a.card, a.log, a.collect)
 	services := []run.Component{a.facts, run.Func("clock", a.saveClock), run.Func("power", a.watchPower)}
-	if a.settings.Upload.Mode != config.ModeOff {
-		a.store = newStore(a.settings, a.card, a.state, a.clock, a.log)
-		a.uploader = uploader.New(a.uploaderOptions())
-		services = append(services, run.Func(a.uploader.String(), a.upload))
+	if a.live().settings.Upload.Mode != config.ModeOff {
+		st := newStore(a.live().settings, a.card, a.state, a.clock, a.log)
+		a.change(func(l *live) { l.store = st })
+		up := uploader.New(a.uploaderOptions())
+		a.change(func(l *live) { l.uploader = up })
+		services = append(services, run.Func(a.live().uploader.String(), a.upload))
 	}
 	control, err := newControl(a, a.state, a.log)
 	if err != nil {
@@ -93,13 +97,13 @@ func (a *Appliance) wireServices(context.Context) error {
 		a.control = control
 		services = append(services, control)
 	}
-	for _, t := range a.buses.transmitters(a.settings.Config, a.log) {
+	for _, t := range a.live().buses.transmitters(a.live().settings.Config, a.log) {
 		services = append(services, t)
 	}
 	if interval := run.WatchdogInterval(); interval > 0 {
 		services = append(services, run.Func("watchdog", a.feedWatchdog(interval)))
 	}
-	if a.settings.Device.AliveFile != "" {
+	if a.live().settings.Device.AliveFile != "" {
 		services = append(services, run.Func("alive", a.showAlive))
 	}
 	for _, c := range services {
@@ -109,13 +113,13 @@ func (a *Appliance) wireServices(context.Context) error {
 }
 
 func (a *Appliance) uploaderOptions() uploader.Options {
-	u := a.settings.Upload
+	u := a.live().settings.Upload
 	return uploader.Options{
-		Store: a.store, Card: segment.Card{FS: a.card, Device: a.device},
+		Store: a.live().store, Card: segment.Card{FS: a.card, Device: a.device},
 		Mode: string(u.Mode), Endpoint: u.Endpoint, Bucket: u.Bucket, Prefix: u.Prefix, Proved: proofOf(u.Mode),
 		Heartbeat: u.Heartbeat, DeviceJSON: a.StatusJSON, EventsJSON: a.journal.Changed, Clock: a.clock,
 		Meta:      map[string]string{"hw": hardwareVersion, "fw": paddedVersion(Version)},
-		Confirmed: a.logger.CardChanged,
+		Confirmed: a.live().logger.CardChanged,
 		Log:       a.log, Event: a.journal.Add,
 	}
 }
@@ -124,7 +128,7 @@ func (a *Appliance) uploaderOptions() uploader.Options {
 // work.
 func (a *Appliance) upload(ctx context.Context) error {
 	a.renumber(ctx)
-	return a.uploader.Run(ctx)
+	return a.live().uploader.Run(ctx)
 }
 
 // renumber lifts the session above those of the bucket: a card and a state
@@ -134,9 +138,9 @@ func (a *Appliance) upload(ctx context.Context) error {
 func (a *Appliance) renumber(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	known, err := a.store.bucketSession(ctx, a.device)
+	known, err := a.live().store.bucketSession(ctx, a.device)
 	if err == nil && known > 0 {
-		_, err = a.logger.Renumber(ctx, known)
+		_, err = a.live().logger.Renumber(ctx, known)
 	}
 	if err != nil {
 		a.log.Info("the bucket was not asked for its last session", "reason", err)
@@ -153,8 +157,8 @@ func proofOf(m config.Mode) string {
 
 // poke tells the uploader that a segment is ready.
 func (a *Appliance) poke() {
-	if a.uploader != nil {
-		a.uploader.Poke()
+	if a.live().uploader != nil {
+		a.live().uploader.Poke()
 	}
 }
 
@@ -187,7 +191,7 @@ func (a *Appliance) feedWatchdog(interval time.Duration) func(context.Context) e
 			case <-tick.C:
 			}
 			asked, cancel := context.WithTimeout(ctx, interval)
-			err := a.logger.Alive(asked)
+			err := a.live().logger.Alive(asked)
 			cancel()
 			if err == nil {
 				err = run.Notify(run.Watchdog)

@@ -106,3 +106,15 @@ func (i *Identity) DaysLeft(now time.Time) int {
 func (i *Identity) RenewalDue(now time.Time, before time.Duration) bool {
 	return !now.Before(i.NotAfter().Add(-before))
 }
+
+// Speaks tells whether a server that asks for a certificate takes signatures of
+// this key; the error is an *IdentityError. Which authorities the server names
+// does not count.
+func (i *Identity) Speaks(r *tls.CertificateRequestInfo) error {
+	any := *r
+	any.AcceptableCAs = nil
+	if err := any.SupportsCertificate(i.TLS()); err != nil {
+		return i.refuse(IdentityUnsupported, i.Leaf, "the server takes no signature of its "+keyText(i.Leaf)+" key", "ask for a certificate with another kind of key: `canseal certs csr --new --key rsa2048`")
+	}
+	return nil
+}

@@ -5,9 +5,12 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -26,6 +29,9 @@ type TLSOptions struct {
 	Now func() time.Time
 	// System trusts the machine's own roots instead of a bundle.
 	System bool
+	// AllowCN takes a server whose very certificate is in the bundle by its
+	// common name, where it has no subject alternative name.
+	AllowCN bool
 }
 
 // profile is what a client offers: one row per attempt of a setting
@@ -63,11 +69,57 @@ func ClientTLS(b *Bundle, o TLSOptions) *tls.Config {
 		MinVersion: modern.min, CipherSuites: slices.Clone(modern.suites),
 		VerifyConnection: func(s tls.ConnectionState) error { return b.accept(s.VerifiedChains, o) },
 	}
-	if o.System {
+	switch {
+	case o.System:
 		c.RootCAs = nil
+	case o.AllowCN:
+		// crypto/tls knows no exception for a name, so the whole check is ours;
+		// the handshake's signature stays the library's.
+		c.InsecureSkipVerify = true
+		c.VerifyConnection = func(s tls.ConnectionState) error {
+			chains, err := b.verify(s.PeerCertificates, o)
+			if err != nil {
+				return err
+			}
+			return b.accept(chains, o)
+		}
 	}
 	return c
 }
+
+// verify does what crypto/tls does, and lets a pinned certificate without a
+// SAN stand for its common name.
+func (b *Bundle) verify(peer []*x509.Certificate, o TLSOptions) ([][]*x509.Certificate, error) {
+	if o.ServerName == "" || len(peer) == 0 {
+		return nil, &TrustError{Fault: FaultName, Err: errors.New("no name to hold the server to")}
+	}
+	v := x509.VerifyOptions{Roots: b.Pool(), Intermediates: x509.NewCertPool(), DNSName: o.ServerName}
+	if o.Now != nil {
+		v.CurrentTime = o.Now()
+	}
+	for _, c := range peer[1:] {
+		v.Intermediates.AddCert(c)
+	}
+	leaf := peer[0]
+	if b.standsForItsName(leaf, o.ServerName) {
+		v.DNSName = ""
+	}
+	chains, err := leaf.Verify(v)
+	if err != nil {
+		return nil, &tls.CertificateVerificationError{UnverifiedCertificates: peer, Err: err}
+	}
+	return chains, nil
+}
+
+// standsForItsName tells whether a certificate is an entry of the bundle, has
+// no SAN, and has the host as its common name.
+func (b *Bundle) standsForItsName(c *x509.Certificate, host string) bool {
+	san := slices.ContainsFunc(c.Extensions, func(e pkix.Extension) bool { return e.Id.Equal(oidSAN) })
+	pinned := slices.ContainsFunc(b.Certificates, func(k Certificate) bool { return k.X509.Equal(c) })
+	return !san && pinned && strings.EqualFold(c.Subject.CommonName, host)
+}
+
+var oidSAN = asn1.ObjectIdentifier{2, 5, 29, 17}
 
 // accept wants one verified chain that keeps every rule of ours.
 func (b *Bundle) accept(chains [][]*x509.Certificate, o TLSOptions) error {

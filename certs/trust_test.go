@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -294,9 +295,11 @@ func TestExplainIsSilentOnOtherErrors(t *testing.T) {
 	}
 }
 
-// The one switch that turns verification off appears nowhere in the product.
+// The one switch that turns crypto/tls's verification off appears where package
+// certs does the whole check itself, and where package s3 wants that.
 func TestVerificationIsNeverTurnedOff(t *testing.T) {
 	const word = "InsecureSkipVerify"
+	allowed := []string{"c." + word + " = true", "case m.Server && o.TLS." + word + " && o.TLS.VerifyConnection == nil:"}
 	err := filepath.WalkDir("..", func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return err
@@ -306,7 +309,7 @@ func TestVerificationIsNeverTurnedOff(t *testing.T) {
 			return nil // gone meanwhile
 		}
 		for n, line := range strings.Split(string(text), "\n") {
-			if strings.Contains(line, word) && !strings.Contains(line, "case m.scheme == \"https\" && o.TLS."+word) {
+			if strings.Contains(line, word) && !slices.Contains(allowed, strings.TrimSpace(line)) {
 				t.Errorf("%s:%d: %s", path, n+1, strings.TrimSpace(line))
 			}
 		}

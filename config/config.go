@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"canseal/internal/mode"
+)
 
 // The structs of this file are the one table of all settings. A field's tags say
 //
@@ -232,6 +236,12 @@ const (
 	ModeMedium Mode = "medium" // https, the server is verified
 	ModeHigh   Mode = "high"   // https, and the server verifies the device
 )
+
+// Row is what the mode requires, refuses and may claim; ModeOff has none.
+func (m Mode) Row() mode.Row {
+	row, _ := mode.Of(string(m))
+	return row
+}
 
 // Role is what canseal does with CANcrypt on a bus.
 type Role string

@@ -62,12 +62,12 @@ func (w *walk) upload(u *Upload) {
 
 // endpoint checks the address of the store, and that its scheme fits the mode.
 func (w *walk) endpoint(u *Upload) {
-	want := map[Mode]string{ModeLow: "http://", ModeMedium: "https://", ModeHigh: "https://"}[u.Mode]
+	scheme := u.Mode.Row().Scheme + "://"
 	switch {
 	case !validHost(u.Endpoint):
 		w.conflict("upload.endpoint", quote(u.Endpoint), "http://host:port or https://host:port", "")
-	case w.sound("upload.mode") && !strings.HasPrefix(u.Endpoint, want):
-		w.conflict("upload.endpoint", quote(u.Endpoint), want+"… as upload.mode is "+string(u.Mode), "")
+	case u.Mode != ModeOff && w.sound("upload.mode") && !strings.HasPrefix(u.Endpoint, scheme):
+		w.conflict("upload.endpoint", quote(u.Endpoint), scheme+"… as upload.mode is "+string(u.Mode), "")
 	}
 }
 
@@ -85,7 +85,7 @@ func (w *walk) ota(c *Config) {
 	if !w.sound("ota.policy") {
 		return
 	}
-	if c.OTA.Policy == "bucket" && c.Upload.Mode == ModeLow && w.sound("upload.mode") {
+	if c.OTA.Policy == "bucket" && c.Upload.Mode != ModeOff && !c.Upload.Mode.Row().BucketSettings && w.sound("upload.mode") {
 		w.conflict("ota.policy", `"bucket"`, "off or signed in mode low", "over plain http anyone on the path could give settings")
 	}
 	w.require(c.OTA.Policy != "signed" || c.OTA.Signer != "", "ota.signer", "the certificate file of the signer", "ota.policy is signed")

@@ -16,10 +16,12 @@ func (c *Config) Warnings() []Problem {
 			out = append(out, Problem{path, line, column, got, want, hint})
 		}
 	}
-	warn(c.Upload.Mode == ModeLow, "upload.mode", "low", "medium before going live", "anyone on the path reads the data and can forge the store's answers")
+	row := c.Upload.Mode.Row()
+	warn(row.Advice != "", "upload.mode", row.Name, row.Advice, row.Risk)
 	warn(c.Upload.Mode == ModeOff, "upload.mode", "off", "a way to the bucket", "nothing is uploaded")
 	warn(c.Upload.Prefix != "", "upload.prefix", quote(c.Upload.Prefix), "none", "CANedge tools expect the devices at the top of the bucket")
 	warn(c.Upload.SecretKey.ByValue(), "upload.secret_key", "a secret by value", "stored", "canseald moves it to the state folder; flash does not forget: change that secret then")
+	warn(row.Device && c.OTA.Policy == "off", "ota.policy", "off", "signed", "the device certificate can only be renewed by hand")
 	warn(c.OTA.Policy == "bucket", "ota.policy", "bucket", "signed", "whoever writes the bucket rules this device")
 	warn(c.TLS.LegacyDHE && c.TLS.Profile == "modern", "tls.legacy_dhe", "true", "profile compat or canedge with it", "profile modern never uses these suites")
 	warn(c.Log.SplitOffset > 0 && c.Log.SplitTime == 0, "log.split_offset", showTime(c.Log.SplitOffset), "split_time with it", "without it the offset does nothing")

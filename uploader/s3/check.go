@@ -50,7 +50,7 @@ type ChainEntry struct {
 // is the device's own device.json, and reports what came of it. The error is
 // that of the write.
 func (c *Client) Check(ctx context.Context, key string, content []byte) (Report, error) {
-	r := Report{Endpoint: c.endpoint.String(), Bucket: c.o.Bucket, Key: key, Mode: c.o.Mode, Proved: c.mode.proved}
+	r := Report{Endpoint: c.endpoint.String(), Bucket: c.o.Bucket, Key: key, Mode: c.o.Mode, Proved: c.mode.Proved}
 	c.Close() // a kept connection would not show a handshake
 	x := new(exchange)
 	start := c.o.Now()
@@ -74,7 +74,7 @@ func (c *Client) describe(r *Report, x *exchange) {
 		chain = bad.chain
 	} else if h := c.wire.dialer.last.Load(); h != nil && x.dial == nil {
 		r.Version, r.Suite = tls.VersionName(h.state.Version), tls.CipherSuiteName(h.state.CipherSuite)
-		chain = h.state.VerifiedChains[0]
+		chain = h.chain()
 	}
 	for i, cert := range chain {
 		r.Chain = append(r.Chain, ChainEntry{cert.Subject.String(), cert.Issuer.String(), cert.NotAfter.UTC()})

@@ -30,11 +30,13 @@ type seen struct {
 	cut       bool              // it was cut in the middle of a good answer
 	body      bool              // our own file could not be read
 	trust     *certs.TrustError // the server's certificate
+	own       error             // why ours could not be shown
 	synced    bool              // our clock is synchronised
 	alert     uint8             // the other side's word against us in TLS
 	alerted   bool
 	accepted  bool // its certificate was accepted before that
 	asked     bool // ours had been asked for
+	shown     *certs.Identity
 	protected bool // the alert came inside a TLS 1.3 session
 	// Of an answer:
 	status int
@@ -49,9 +51,6 @@ type rule struct {
 	match func(s *seen) bool
 	class uploader.Class
 }
-
-// Alerts of RFC 8446 6.2 by which a server refuses a device's certificate.
-var identityAlerts = []uint8{42, 43, 44, 45, 46, 48, 116}
 
 // Codes of S3 and its relatives. A code comes before the status, because some
 // stores use one status for very different things.
@@ -79,6 +78,9 @@ var table = []rule{
 	{"the proxy refuses the endpoint", func(s *seen) bool { return isA[*proxyError](s.err) }, uploader.Network},
 	{"a certificate out of date, and no synchronised clock", func(s *seen) bool { return s.trust != nil && s.trust.Dates() && !s.synced }, uploader.Clock},
 	{"a certificate that is not trusted", func(s *seen) bool { return s.trust != nil }, uploader.Trust},
+	{"our own certificate out of date, and no synchronised clock", func(s *seen) bool { return s.ownDates() && !s.synced }, uploader.Clock},
+	{"this device has no certificate that it could show", func(s *seen) bool { return s.own != nil }, uploader.Identity},
+	{"a server that does not ask who we are, in mode high", func(s *seen) bool { return errors.Is(s.err, errNotAsked) }, uploader.Config},
 	{"plain HTTP where TLS was wanted", func(s *seen) bool { return isA[tls.RecordHeaderError](s.err) }, uploader.Config},
 	{"an identity alert inside a TLS 1.3 session", func(s *seen) bool { return s.protected && s.asked && s.is(identityAlerts...) }, uploader.Identity},
 	{"no common version (alert 70)", func(s *seen) bool { return s.is(70) }, uploader.Config},
@@ -90,6 +92,9 @@ var table = []rule{
 	{"an answer that breaks off", func(s *seen) bool { return s.cut }, uploader.Network},
 	{"no answer", func(s *seen) bool { return s.status == 0 }, uploader.Network},
 
+	{"a page instead of S3, from a server that asked who we are: 400, 403, or nginx's 495 and 496", func(s *seen) bool {
+		return s.secure && s.asked && (s.html && (s.status == 400 || s.status == 403) || s.status == 495 || s.status == 496)
+	}, uploader.Identity},
 	{"no such object", func(s *seen) bool {
 		return s.status == 404 && s.code != "NoSuchBucket" && (s.op == opStat || s.op == opGet)
 	}, uploader.NoneThere},
@@ -105,8 +110,7 @@ var table = []rule{
 	{"408", func(s *seen) bool { return s.status == 408 }, uploader.Network},
 	{"a redirect", func(s *seen) bool { return s.status/100 == 3 }, uploader.Config},
 	{"405", func(s *seen) bool { return s.status == 405 }, uploader.Config},
-	{"400 as a page, over TLS: a proxy that wants a device certificate", func(s *seen) bool { return s.status == 400 && s.html && s.secure }, uploader.Identity},
-	{"400 as a page, over http: a port that wants TLS", func(s *seen) bool { return s.status == 400 && s.html }, uploader.Config},
+	{"400 as a page, over http: a port that wants TLS", func(s *seen) bool { return s.status == 400 && s.html && !s.secure }, uploader.Config},
 }
 
 func (s *seen) is(alerts ...uint8) bool { return s.alerted && slices.Contains(alerts, s.alert) }
@@ -146,6 +150,10 @@ func (c *Client) refused(x *exchange, err error) *uploader.Error {
 		e.Err = fmt.Errorf("read the object: %w", x.body)
 	case s.trust != nil:
 		e.Err = s.trust
+	case s.own != nil:
+		e.Err = s.own
+	case e.Class == uploader.Identity, e.Class == uploader.IdentitySuspected:
+		e.Err = s.refusal(c.wire.dialer.judged())
 	case s.err != nil:
 		e.Err = reduce(s.err)
 	}
@@ -155,10 +163,13 @@ func (c *Client) refused(x *exchange, err error) *uploader.Error {
 
 // see gathers what was seen of an exchange that ended in err.
 func (c *Client) see(x *exchange, err error) *seen {
-	s := &seen{op: x.op, secure: c.mode.scheme == "https", synced: c.o.Synchronised(), body: x.body != nil, status: x.status}
+	s := &seen{op: x.op, secure: c.mode.Scheme == "https", synced: c.o.Synchronised(), body: x.body != nil, status: x.status}
 	if x.cut != nil {
 		s.cut, s.err = true, x.cut
 		return s
+	}
+	if x.conn != nil {
+		s.asked, s.shown, s.protected = x.conn.asked, x.conn.shown, x.conn.tls13
 	}
 	if s.status != 0 {
 		s.code, s.html = c.harmless(codeForm, x.answer.Code), x.answer.html
@@ -170,12 +181,12 @@ func (c *Client) see(x *exchange, err error) *seen {
 		s.err = x.dial
 		s.trust = certs.Explain(x.dial, c.wire.dialer.judged())
 	} else if x.conn != nil && x.conn.alert() != nil {
-		s.err, s.protected, s.asked = x.conn.alert(), x.conn.tls13, x.conn.asked
+		s.err = x.conn.alert()
 	}
 	s.alert, s.alerted = remoteAlert(s.err)
 	var t *tlsError
 	if errors.As(s.err, &t) {
-		s.accepted, s.asked = t.accepted, t.asked
+		s.accepted, s.asked, s.shown, s.own, s.protected = t.accepted, t.asked, t.shown, t.own, false
 	}
 	return s
 }
@@ -254,6 +265,8 @@ func reduce(err error) error {
 		return proxy
 	case errors.As(err, &tls):
 		return errNoTLS
+	case errors.Is(err, errNotAsked):
+		return errNotAsked
 	case errors.Is(err, context.Canceled):
 		return context.Canceled
 	case errors.Is(err, errStall), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"canseal/certs"
+	"canseal/internal/mode"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -21,16 +22,19 @@ import (
 
 // Options name one endpoint, one bucket, one key pair.
 type Options struct {
-	Endpoint  string // http://host[:port] in mode low, https:// in medium; no path
+	Endpoint  string // http://host[:port] in mode low, else https://; no path
 	Bucket    string
 	Region    string // empty: us-east-1
 	PathStyle bool   // http://host/bucket instead of http://bucket.host
 	AccessKey string
 	SecretKey string
-	Mode      string // "low" or "medium"
+	Mode      string // a name of package mode
 
-	TLS    *tls.Config   // mode medium: certs.ClientTLS
+	TLS    *tls.Config   // modes medium and high: certs.ClientTLS
 	Bundle *certs.Bundle // what TLS trusts, for Status; nil: the machine's roots
+	// Identity is who this device is, asked for each handshake of mode high in
+	// which the server wants to know. Other modes never ask.
+	Identity func() (*certs.Identity, error)
 
 	Proxy   string        // http://host:port; empty: none. The environment is not asked
 	Stall   time.Duration // no byte for so long ends a request. 0: 60 s
@@ -51,25 +55,11 @@ type Options struct {
 	Log  *slog.Logger
 }
 
-// mode is one row of the security modes.
-type mode struct {
-	scheme string
-	// unsigned: the body's place in the signature is taken by TLS, which
-	// protects it better. Never over http, where each chunk is signed.
-	unsigned bool
-	proved   string // what a receipt may claim
-}
-
-var modes = map[string]mode{
-	"low":    {scheme: "http", proved: "plain"},
-	"medium": {scheme: "https", proved: "tls", unsigned: true},
-}
-
 // Client is one bucket. It implements uploader.Store; all its errors are
 // *uploader.Error. Its methods may be called by several goroutines.
 type Client struct {
 	o        Options
-	mode     mode
+	mode     mode.Row
 	endpoint *url.URL
 	core     *minio.Core
 	wire     *wire
@@ -84,9 +74,9 @@ var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // New prepares a client; nothing is sent. An error names the option.
 func New(o Options) (*Client, error) {
-	m, ok := modes[o.Mode]
+	m, ok := mode.Of(o.Mode)
 	if !ok {
-		return nil, fmt.Errorf("mode: want low or medium, found %q", o.Mode)
+		return nil, fmt.Errorf("mode: want one of %v, found %q", mode.Names(), o.Mode)
 	}
 	u, err := endpoint(o.Endpoint, m)
 	if err != nil {
@@ -107,14 +97,14 @@ func New(o Options) (*Client, error) {
 	return &Client{o: o, mode: m, endpoint: u, core: core, wire: w}, nil
 }
 
-func minioOptions(o Options, m mode, w *wire) *minio.Options {
+func minioOptions(o Options, m mode.Row, w *wire) *minio.Options {
 	lookup := minio.BucketLookupDNS
 	if o.PathStyle {
 		lookup = minio.BucketLookupPath
 	}
 	return &minio.Options{
 		Creds:  credentials.NewStaticV4(o.AccessKey, o.SecretKey, ""),
-		Secure: m.scheme == "https", Region: o.Region, BucketLookup: lookup,
+		Secure: m.Scheme == "https", Region: o.Region, BucketLookup: lookup,
 		MaxRetries:      1,    // retries are the uploader's; 0 would mean ten
 		TrailingHeaders: true, // else the client refuses ready-made checksum headers
 		Transport:       w,
@@ -146,16 +136,18 @@ func defaults(o Options) Options {
 	return o
 }
 
-func check(o Options, m mode) error {
+func check(o Options, m mode.Row) error {
 	switch {
 	case !bucketName.MatchString(o.Bucket):
 		return fmt.Errorf("bucket: want 3 to 63 of a-z 0-9 . -, found %q", o.Bucket)
 	case o.AccessKey == "" || o.SecretKey == "":
 		return errors.New("access_key and secret_key: both are needed")
-	case m.scheme == "https" && o.TLS == nil:
+	case m.Server && o.TLS == nil:
 		return fmt.Errorf("mode %s: a trust bundle is needed", o.Mode)
-	case m.scheme == "https" && o.TLS.InsecureSkipVerify:
+	case m.Server && o.TLS.InsecureSkipVerify && o.TLS.VerifyConnection == nil:
 		return fmt.Errorf("mode %s: the server must be verified", o.Mode)
+	case m.Device && o.Identity == nil:
+		return fmt.Errorf("mode %s: an identity of this device is needed", o.Mode)
 	case o.Stall < 0 || o.Workers < 0:
 		return errors.New("stall and workers: want 0 or more")
 	}
@@ -163,19 +155,19 @@ func check(o Options, m mode) error {
 }
 
 // endpoint takes scheme, host and port; the scheme must be the mode's.
-func endpoint(s string, m mode) (*url.URL, error) {
+func endpoint(s string, m mode.Row) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("want %s://host[:port], found %q", m.scheme, s)
+		return nil, fmt.Errorf("want %s://host[:port], found %q", m.Scheme, s)
 	}
 	if u.User != nil {
 		return nil, errors.New("user and password have no place here")
 	}
-	if u.Scheme != m.scheme {
-		return nil, fmt.Errorf("want the scheme %s in this mode, found %q", m.scheme, u.Scheme)
+	if u.Scheme != m.Scheme {
+		return nil, fmt.Errorf("want the scheme %s in this mode, found %q", m.Scheme, u.Scheme)
 	}
 	if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("want %s://host[:port] without a path, found %q", m.scheme, s)
+		return nil, fmt.Errorf("want %s://host[:port] without a path, found %q", m.Scheme, s)
 	}
 	if a, err := netip.ParseAddr(u.Hostname()); err == nil && forbidden(a) {
 		return nil, &addressError{a}
@@ -185,7 +177,7 @@ func endpoint(s string, m mode) (*url.URL, error) {
 
 // Proved returns what a receipt from this client may claim: "tls" for a
 // verified connection, "plain" for none.
-func (c *Client) Proved() string { return c.mode.proved }
+func (c *Client) Proved() string { return c.mode.Proved }
 
 // Close drops idle connections.
 func (c *Client) Close() error {

@@ -16,17 +16,21 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"canseal/certs"
+	"canseal/internal/mode"
 )
 
 // dialer makes connections to one endpoint, directly or through a proxy, and
 // judges handshakes where their errors still have types.
 type dialer struct {
-	open  func(ctx context.Context, network, address string) (net.Conn, error)
-	tls   *tls.Config
-	proxy *url.URL
-	stall time.Duration
-	now   func() time.Time
-	last  atomic.Pointer[handshake] // the last one that was accepted
+	open     func(ctx context.Context, network, address string) (net.Conn, error)
+	tls      *tls.Config
+	identity func() (*certs.Identity, error) // nil: this device does not say who it is
+	proxy    *url.URL
+	stall    time.Duration
+	now      func() time.Time
+	last     atomic.Pointer[handshake] // the last one that was accepted
 }
 
 // handshake is what a finished handshake settled.
@@ -35,12 +39,23 @@ type handshake struct {
 	state tls.ConnectionState
 }
 
-func newDialer(o Options, m mode, endpoint *url.URL) (*dialer, error) {
+// chain is the server's, as it was verified, else as it was shown.
+func (h *handshake) chain() []*x509.Certificate {
+	if len(h.state.VerifiedChains) > 0 {
+		return h.state.VerifiedChains[0]
+	}
+	return h.state.PeerCertificates
+}
+
+func newDialer(o Options, m mode.Row, endpoint *url.URL) (*dialer, error) {
 	d := &dialer{open: o.Dial, stall: o.Stall, now: o.Now}
 	if d.open == nil {
 		d.open = (&net.Dialer{Timeout: handshakeTime, KeepAlive: 30 * time.Second, Control: control}).DialContext
 	}
-	if m.scheme == "https" {
+	if m.Device {
+		d.identity = o.Identity
+	}
+	if m.Server {
 		d.tls = o.TLS.Clone()
 		if d.tls.ServerName == "" {
 			d.tls.ServerName = endpoint.Hostname()
@@ -172,9 +187,9 @@ func (d *dialer) handshake(ctx context.Context, c net.Conn) (*watched, error) {
 		e.accepted = true
 		return nil
 	}
-	conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	conf.GetClientCertificate = func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		e.asked = true
-		return new(tls.Certificate), nil
+		return d.present(r, e)
 	}
 	t := tls.Client(newStalling(c, d.stall), conf)
 	if err := t.HandshakeContext(ctx); err != nil {
@@ -185,15 +200,42 @@ func (d *dialer) handshake(ctx context.Context, c net.Conn) (*watched, error) {
 		}
 		return nil, e
 	}
+	if d.identity != nil && !e.asked {
+		e.err = errNotAsked
+		return nil, e
+	}
 	state := t.ConnectionState()
 	d.last.Store(&handshake{at: d.now(), state: state})
-	return &watched{Conn: t, tls13: state.Version >= tls.VersionTLS13, asked: e.asked}, nil
+	return &watched{Conn: t, tls13: state.Version >= tls.VersionTLS13, asked: e.asked, shown: e.shown, ended: make(chan struct{})}, nil
 }
+
+// present answers a server that asks who we are; it has proved who it is by
+// then. The authorities that it names are not obeyed: its refusal says more
+// than a certificate left out.
+func (d *dialer) present(r *tls.CertificateRequestInfo, e *tlsError) (*tls.Certificate, error) {
+	if d.identity == nil {
+		return new(tls.Certificate), nil
+	}
+	id, err := d.identity()
+	if err == nil {
+		err = id.Speaks(r)
+	}
+	if err != nil {
+		e.own = err
+		return nil, err
+	}
+	e.shown = id
+	return id.TLS(), nil
+}
+
+var errNotAsked = errors.New("the server did not ask for this device's certificate: mode high wants it to verify devices (mode medium does not)")
 
 // tlsError is a handshake that failed, and how far it had come.
 type tlsError struct {
 	accepted bool // the server's certificate had been accepted
 	asked    bool // the server had asked for ours
+	shown    *certs.Identity
+	own      error // why ours could not be shown
 	chain    []*x509.Certificate
 	err      error
 }
@@ -206,17 +248,44 @@ func (e *tlsError) Unwrap() error { return e.err }
 type watched struct {
 	net.Conn
 	tls13, asked bool
+	shown        *certs.Identity
+	ended        chan struct{} // closed when reading has failed; nil over http
 
+	once sync.Once
 	mu   sync.Mutex
 	late error
 }
 
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
+	if err == nil {
+		return n, nil
+	}
 	if _, ok := remoteAlert(err); ok {
 		w.mu.Lock()
 		w.late = err
 		w.mu.Unlock()
+	}
+	if w.ended != nil {
+		w.once.Do(func() { close(w.ended) })
+	}
+	return n, err
+}
+
+// lastWord is how long a failed write waits for what the server may have said.
+const lastWord = time.Second
+
+// Write gives the reader a moment when it fails: a server that refuses the
+// device says so and closes, and the write may notice the end first.
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p)
+	if err != nil && w.tls13 && w.asked {
+		patience := time.NewTimer(lastWord)
+		defer patience.Stop()
+		select {
+		case <-w.ended:
+		case <-patience.C:
+		}
 	}
 	return n, err
 }

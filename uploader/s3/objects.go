@@ -93,7 +93,7 @@ func (c *Client) send(ctx context.Context, x *exchange, o uploader.Object, creat
 	}
 	want := base64.StdEncoding.EncodeToString(o.SHA256[:])
 	meta[headerSHA256] = want
-	opts := minio.PutObjectOptions{UserMetadata: meta, DisableMultipart: true, DisableContentSha256: c.mode.unsigned}
+	opts := minio.PutObjectOptions{UserMetadata: meta, DisableMultipart: true, DisableContentSha256: c.mode.Unsigned}
 	if create {
 		opts.SetMatchETagExcept("*")
 	}
@@ -105,7 +105,7 @@ func (c *Client) send(ctx context.Context, x *exchange, o uploader.Object, creat
 	if v := stored.Checksum.Value; v != "" && v != want {
 		return stored, own(uploader.Transfer, fmt.Errorf("put %s: the store answers another checksum", o.Key))
 	}
-	if c.mode.proved == "tls" {
+	if c.mode.Proved == "tls" {
 		c.o.Accepted()
 	}
 	return stored, nil

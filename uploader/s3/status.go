@@ -27,7 +27,7 @@ type BundleStatus struct {
 // Status tells what the last handshake settled and what is trusted. In mode
 // low it is empty.
 func (c *Client) Status() Status {
-	if c.mode.scheme != "https" {
+	if c.mode.Scheme != "https" {
 		return Status{}
 	}
 	s := Status{Profile: "modern", Attempt: "modern"}

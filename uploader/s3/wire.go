@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"canseal/internal/mode"
 )
 
 const (
@@ -31,12 +33,12 @@ type wire struct {
 	skew   atomic.Pointer[time.Duration]
 }
 
-func newWire(o Options, m mode, endpoint *url.URL) (*wire, error) {
+func newWire(o Options, m mode.Row, endpoint *url.URL) (*wire, error) {
 	d, err := newDialer(o, m, endpoint)
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{dialer: d, secure: m.scheme == "https", stall: o.Stall, now: o.Now}
+	w := &wire{dialer: d, secure: m.Scheme == "https", stall: o.Stall, now: o.Now}
 	w.base = &http.Transport{
 		DialContext: d.plain, DialTLSContext: d.secure,
 		ResponseHeaderTimeout: o.Stall, ExpectContinueTimeout: continueTime, IdleConnTimeout: o.Stall / 2,

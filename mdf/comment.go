@@ -1,6 +1,7 @@
 package mdf
 
 import (
+	"encoding/hex"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ const (
 	treeFile   = "File Information"
 	treeOurs   = "canseal"
 	treeBuses  = "Bus Information" // in the comment of SI
+	treeCrypt  = "CANcrypt CAN"    // and the number of the bus
 
 	deviceType = "000C5EA1"
 	format     = "1"
@@ -41,11 +43,27 @@ func headerXML(h *Header) string {
 	tree(&b, treeFile,
 		"session", fmt.Sprintf("%8d", h.Session), "split", fmt.Sprintf("%8d", h.Split),
 		"comment", fmt.Sprintf("%-30s", h.Comment))
-	tree(&b, treeOurs,
-		"format", format, "end", endOpen, "boot id", h.BootID, "clock offset", fmt.Sprint(h.ClockOffset),
-		"flush", fmt.Sprint(h.Flush.Milliseconds()), "config", h.ConfigSHA256)
+	ours := []string{"format", format, "end", endOpen, "boot id", h.BootID, "clock offset", fmt.Sprint(h.ClockOffset),
+		"flush", fmt.Sprint(h.Flush.Milliseconds()), "config", h.ConfigSHA256}
+	if h.Judged != "" {
+		ours = append(ours, "judged", h.Judged, "judge", h.Judge)
+	}
+	tree(&b, treeOurs, ours...)
+	for i := range h.Cancrypt {
+		h.Cancrypt[i].tree(&b)
+	}
 	b.WriteString("</common_properties></HDcomment>")
 	return b.String()
+}
+
+func (c *Cancrypt) tree(b *strings.Builder) {
+	var members []string
+	for _, a := range c.Members {
+		members = append(members, strconv.Itoa(int(a)))
+	}
+	tree(b, treeCrypt+strconv.Itoa(int(c.Bus)),
+		"role", c.Role, "profile", c.Profile, "level", c.Level, "key", strconv.Itoa(c.Key), "methods", fmt.Sprintf("%04X", c.Methods),
+		"members", strings.Join(members, ","), "table", fmt.Sprintf("%X", c.Table), "table crc", fmt.Sprintf("%04X", c.TableCRC))
 }
 
 // tree writes a tree of entries, given as name and value in turn.
@@ -206,5 +224,40 @@ func (c comment) header(h *Header) error {
 	h.ClockOffset = n(treeOurs, "clock offset", 10, 64)
 	h.Flush = time.Duration(n(treeOurs, "flush", 10, 43)) * time.Millisecond
 	h.ConfigSHA256 = c.text(treeOurs, "config")
+	h.Judged, h.Judge = c.text(treeOurs, "judged"), c.text(treeOurs, "judge")
+	for bus := range uint8(8) {
+		if crypt, there, err := c.cancrypt(bus + 1); there {
+			h.Cancrypt = append(h.Cancrypt, crypt)
+			errs = append(errs, err)
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// cancrypt reads how a bus was judged.
+func (c comment) cancrypt(bus uint8) (out Cancrypt, there bool, err error) {
+	tree := treeCrypt + strconv.Itoa(int(bus))
+	out = Cancrypt{Bus: bus, Role: c.text(tree, "role"), Profile: c.text(tree, "profile"), Level: c.text(tree, "level")}
+	if out.Role == "" {
+		return out, false, nil
+	}
+	key, err1 := c.number(tree, "key", 10, 9)
+	methods, err2 := c.number(tree, "methods", 16, 17)
+	crc, err3 := c.number(tree, "table crc", 16, 17)
+	table, err4 := hex.DecodeString(c.text(tree, "table"))
+	members, err5 := addresses(c.text(tree, "members"))
+	out.Key, out.Methods, out.TableCRC, out.Table, out.Members = int(key), uint16(methods), uint16(crc), table, members
+	return out, true, errors.Join(err1, err2, err3, err4, err5)
+}
+
+// addresses reads a list like 1,2,3.
+func addresses(text string) (list []uint8, err error) {
+	if text == "" {
+		return nil, nil
+	}
+	for a := range strings.SplitSeq(text, ",") {
+		n, wrong := strconv.ParseUint(a, 10, 8)
+		list, err = append(list, uint8(n)), errors.Join(err, wrong)
+	}
+	return list, err
 }

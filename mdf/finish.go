@@ -70,7 +70,7 @@ func Repair(f File) (Report, error) {
 	o, err := parse(f, size)
 	if err != nil {
 		var c *CorruptError
-		if errors.As(err, &c) && size <= headerLimit() {
+		if errors.As(err, &c) && size <= headerLimit() && !finishedID(f) {
 			return Report{Empty: true}, nil
 		}
 		return Report{}, err
@@ -89,10 +89,25 @@ func Repair(f File) (Report, error) {
 	return cut(f, o, size, found)
 }
 
+// finishedID reports that a file begins like a finished one: then it had a whole
+// header once.
+func finishedID(f File) bool {
+	id := make([]byte, idSize)
+	_, err := f.ReadAt(id, 0)
+	return err == nil && string(id) == string(identification(true))
+}
+
 // headerLimit is a size that a file with records is longer than: that of the
 // longest header.
 func headerLimit() int64 {
-	return int64(len(metadata(&Header{Plain: true, Comment: string(make([]byte, 256)), ConfigSHA256: string(make([]byte, 64))})))
+	longest := Header{
+		Plain: true, Comment: string(make([]byte, 256)), ConfigSHA256: string(make([]byte, 64)),
+		Judged: string(make([]byte, 64)), Judge: string(make([]byte, 32)), Cancrypt: make([]Cancrypt, 8),
+	}
+	for i := range longest.Cancrypt {
+		longest.Cancrypt[i] = Cancrypt{Role: "member", Profile: "p1fd", Level: "L2", Members: make([]uint8, 254), Table: make([]byte, 8*256)}
+	}
+	return int64(len(metadata(&longest)))
 }
 
 // already reports on a finished file.

@@ -20,4 +20,20 @@ type Header struct {
 	ConfigSHA256 string        // of the configuration file, hex
 	BitRates     [8]uint32     // bit/s of bus 1-8; 0: unknown
 	Plain        bool          // plaintext of encrypted frames is logged too
+	Judged       string        // of a file that canseal judge made: SHA-256 of the one judged, hex
+	Judge        string        // and the version of that judge
+	Cancrypt     []Cancrypt    // of the judged buses, at most one of each
+}
+
+// Cancrypt is how a bus was judged. It names the key's slot, never the key.
+type Cancrypt struct {
+	Bus      uint8  // 1-8
+	Role     string // judge (an observer) or member
+	Profile  string
+	Level    string
+	Key      int // slot of the group key
+	Methods  uint16
+	Members  []uint8
+	Table    []byte // records of 8 bytes, without the checksum
+	TableCRC uint16
 }

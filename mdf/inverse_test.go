@@ -3,6 +3,7 @@ package mdf
 import (
 	"bytes"
 	"encoding/binary"
+	"reflect"
 	"testing"
 
 	"canseal/can"
@@ -34,7 +35,7 @@ func TestRecordsComeBackAsTheyWereWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h := r.Header(); h != header {
+	if h := r.Header(); !reflect.DeepEqual(h, header) {
 		t.Errorf("header\n got %+v\nwant %+v", h, header)
 	}
 	if stats, err := r.Check(); err != nil || stats != w.Stats() {

@@ -77,6 +77,9 @@ func (w *Writer) draw() { w.limit = bufferSize - room - w.random.IntN(jitter) }
 // sorting. Frame does not allocate.
 func (w *Writer) Frame(e *can.Event) error { return w.frame(e, false) }
 
+// LastFrame returns the time of the frame appended last, as it is written.
+func (w *Writer) LastFrame() int64 { return w.last }
+
 // Append appends any record. A VerdictChange, a Gap and so on are given by
 // value, a frame as *Frame.
 func (w *Writer) Append(r Record) error { return r.appendTo(w) }

@@ -3,6 +3,7 @@ package mdf
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -214,7 +215,7 @@ func TestHeadersComeBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.Device = strings.ReplaceAll(h.Device, "\x01", "?")
-		if got := r.Header(); got != h {
+		if got := r.Header(); !reflect.DeepEqual(got, h) {
 			t.Errorf("%s:\n got %+v\nwant %+v", name, got, h)
 		}
 		if r.Finished() || r.End() != "open" {

@@ -181,6 +181,9 @@ func partial(data []byte) (w uint64) {
 	return w
 }
 
+// Phys scales a raw value of signal i (of Signals).
+func (m *Message) Phys(i int, raw int64) float64 { return m.signals[i].phys(raw) }
+
 // Value is one signal of one payload.
 type Value struct {
 	State State   // else than Present: Raw and Phys are 0

@@ -28,26 +28,6 @@ type Arrow struct {
 // one.
 type ArrowMemory struct{ values []table.Values }
 
-// position is the sink as the library wants it: it asks how far the file is,
-// and never goes back.
-type position struct {
-	*sink
-	at int64
-}
-
-func (p *position) Write(b []byte) (int, error) {
-	n, err := p.sink.Write(b)
-	p.at += int64(n)
-	return n, err
-}
-
-func (p *position) Seek(offset int64, whence int) (int64, error) {
-	if offset != 0 || whence != io.SeekCurrent {
-		return 0, errors.New("an Arrow file is written from its begin to its end")
-	}
-	return p.at, nil
-}
-
 // NewArrow begins a file in w, which stays open when the Arrow is closed.
 func NewArrow(w io.Writer, s *table.Schema, m *ArrowMemory) (*Arrow, error) {
 	a := &Arrow{sink: &sink{w: w}, memory: m}
@@ -61,7 +41,7 @@ func NewArrow(w io.Writer, s *table.Schema, m *ArrowMemory) (*Arrow, error) {
 	if a.schema, err = arrowSchema(kept, s.Properties, arrow.FixedWidthTypes.Timestamp_ns); err != nil {
 		return nil, err
 	}
-	a.file, err = ipc.NewFileWriter(&position{sink: a.sink}, ipc.WithSchema(a.schema))
+	a.file, err = ipc.NewFileWriter(a.sink, ipc.WithSchema(a.schema))
 	if err != nil {
 		return nil, fmt.Errorf("begin an Arrow file: %w", err)
 	}

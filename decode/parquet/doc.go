@@ -13,9 +13,16 @@
 // Times are microseconds, because many readers know no nanoseconds with a time
 // zone; the column t_ns beside them is exact.
 //
-// A Write is a row group; pages are compressed with snappy. Columns of few
-// different values (texts, identifiers, signals with value descriptions) have
-// dictionaries, times are DELTA_BINARY_PACKED, all else is PLAIN.
+// A Write is a row group, with one page for each column, compressed with snappy:
+//
+//	dictionary            texts, identifiers, signals of at most 16 bits, unless
+//	                      their values differ too much
+//	DELTA_BINARY_PACKED   times
+//	PLAIN                 all else
+//
+// The library writes schema, page headers and the end of the file. The bytes of
+// pages are made here (encode.go): from raw values to codes, and from codes to
+// bits, without a call for each value.
 //
 // The same rows give the same bytes.
 //

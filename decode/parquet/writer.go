@@ -1,13 +1,18 @@
 package parquet
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 
+	"github.com/apache/arrow/go/v17/arrow/memory"
 	"github.com/apache/arrow/go/v17/parquet"
 	"github.com/apache/arrow/go/v17/parquet/compress"
 	"github.com/apache/arrow/go/v17/parquet/file"
+	"github.com/apache/arrow/go/v17/parquet/metadata"
+	"github.com/apache/arrow/go/v17/parquet/schema"
+	"github.com/klauspost/compress/s2"
 
 	"canseal/decode/table"
 )
@@ -15,45 +20,35 @@ import (
 // Writer writes one file.
 type Writer struct {
 	sink    *sink
-	file    *file.Writer
+	facts   *metadata.FileMetaDataBuilder
 	columns []table.Column
+	groups  int16
 	memory  *Memory
+	err     error // the first one; the file is of no use then
 }
 
-// Memory is where columns are made; the Writers of one goroutine share one.
+// Memory is where pages are made; the Writers of one goroutine share one.
 type Memory struct {
+	pager  file.PageWriter
 	values table.Values
-	levels []int16
+	page   []byte // the page, as it is before compression
+	small  []byte // and behind it
+	words  []byte // the dictionary
+	levels []uint8
 	ints   []int64
 	floats []float64
-	texts  []parquet.ByteArray
-	bools  []bool
-	codes  []uint8
+	codes  []uint16 // of the values that are not null
+
+	dictionary []int64             // what codes of numbers stand for, before scaling
+	blobsOf    []parquet.ByteArray // what codes of texts stand for
+	known      []uint16            // codes by raw value, plus 1; all 0 between columns
 }
 
-// sink keeps the file open when its Parquet part is finished, and remembers
-// the first error, which the library forgets in some places.
-type sink struct {
-	w   io.Writer
-	err error
-}
-
-func (s *sink) Write(p []byte) (int, error) {
-	if s.err != nil {
-		return 0, s.err
-	}
-	n, err := s.w.Write(p)
-	s.err = err
-	return n, err
-}
-
-const (
-	batch    = 1 << 16 // values that are encoded in one go
-	pageSize = 1 << 20 // bytes
-)
+// magic stands at both ends of a file.
+const magic = "PAR1"
 
 // NewWriter begins a file in w, which stays open when the Writer is closed.
-func NewWriter(w io.Writer, s *table.Schema, m *Memory) (p *Writer, err error) {
+func NewWriter(w io.Writer, s *table.Schema, m *Memory) (*Writer, error) {
 	root, err := nodes(s.Columns)
 	if err != nil {
 		return nil, err
@@ -62,178 +57,103 @@ func NewWriter(w io.Writer, s *table.Schema, m *Memory) (p *Writer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, recovered(recover())) }() // a failing write panics there
-	registerSnappy()
 	out := &sink{w: w}
-	return &Writer{sink: out, columns: s.Columns, memory: m, file: file.NewParquetWriter(out, root,
-		file.WithWriterProps(parquet.NewWriterProperties(properties(s.Columns)...)), file.WithWriteMetadata(pairs))}, nil
-}
-
-func recovered(v any) error {
-	if v == nil {
-		return nil
+	if _, err := io.WriteString(out, magic); err != nil {
+		return nil, err
 	}
-	return fmt.Errorf("write Parquet: %v", v)
+	return &Writer{
+		sink: out, columns: s.Columns, memory: m,
+		facts: metadata.NewFileMetadataBuilder(schema.NewSchema(root), parquet.NewWriterProperties(properties(s.Columns)...), pairs),
+	}, nil
 }
 
+// properties are what the library notes about the columns.
 func properties(columns []table.Column) []parquet.WriterProperty {
 	all := []parquet.WriterProperty{
-		parquet.WithCreatedBy("canseal"), parquet.WithCompression(compress.Codecs.Snappy), parquet.WithDictionaryDefault(false),
-		parquet.WithBatchSize(batch), parquet.WithDataPageSize(pageSize), parquet.WithVersion(parquet.V2_LATEST),
+		parquet.WithCreatedBy("canseal"), parquet.WithCompression(compress.Codecs.Snappy), parquet.WithVersion(parquet.V2_LATEST),
 	}
 	for i := range columns {
-		path := parquet.ColumnPath{clean(columns[i].Name)}
-		switch c := &columns[i]; {
-		case c.Few, c.Type == table.Text, len(c.Choices) > 0 && c.Type != table.Bool:
-			all = append(all, parquet.WithDictionaryPath(path, true))
-		case c.Type == table.Time, c.Exact:
-			all = append(all, parquet.WithEncodingPath(path, parquet.Encodings.DeltaBinaryPacked))
+		if exact(&columns[i]) {
+			all = append(all, parquet.WithEncodingPath(parquet.ColumnPath{clean(columns[i].Name)}, parquet.Encodings.DeltaBinaryPacked))
 		}
 	}
 	return all
 }
 
+// exact tells whether a column holds times.
+func exact(c *table.Column) bool { return c.Type == table.Time || c.Exact }
+
 // Write writes a row group.
-func (p *Writer) Write(rows table.Rows) (err error) {
-	if rows.N == 0 {
-		return nil
+func (p *Writer) Write(rows table.Rows) error {
+	if rows.N == 0 || p.err != nil {
+		return p.err
 	}
-	defer func() { err = errors.Join(err, recovered(recover()), p.sink.err) }()
-	group := p.file.AppendRowGroup()
+	begin := p.sink.at
+	group := p.facts.AppendRowGroup()
 	for i := range p.columns {
-		column, err := group.NextColumn()
-		if err != nil {
-			return err
-		}
-		v := &p.memory.values
-		rows.Fill(i, v)
-		if err := p.memory.column(column, &p.columns[i], v, rows.N); err != nil {
-			return fmt.Errorf("column %s: %w", p.columns[i].Name, err)
+		if err := p.column(group, i, rows); err != nil {
+			p.err = fmt.Errorf("column %s: %w", p.columns[i].Name, err)
+			return p.err
 		}
 	}
-	return group.Close()
+	group.SetNumRows(rows.N)
+	p.err = errors.Join(group.Finish(p.sink.at-begin, p.groups), p.sink.err)
+	p.groups++
+	return p.err
 }
 
 // Close writes the end of the file.
-func (p *Writer) Close() (err error) {
-	defer func() { err = errors.Join(err, recovered(recover()), p.sink.err) }()
-	if err := p.file.FlushWithFooter(); err != nil { // Close forgets its error
+func (p *Writer) Close() error {
+	if p.err != nil {
+		return p.err
+	}
+	facts, err := p.facts.Finish()
+	if err != nil {
 		return err
 	}
-	return p.file.Close()
+	p.err = errors.New("closed")
+	n, err := facts.WriteTo(p.sink, nil)
+	if err != nil {
+		return err
+	}
+	p.sink.Write(append(binary.LittleEndian.AppendUint32(nil, uint32(n)), magic...))
+	return p.sink.err
 }
 
-// column writes the values of one column: those that are null are left out,
-// and have the level 0.
-func (m *Memory) column(w file.ColumnChunkWriter, c *table.Column, v *table.Values, n int) (err error) {
-	switch {
-	case c.Type == table.Text && !c.Nullable:
-		return m.texts8(w, v)
-	case c.Few && !c.Nullable:
-		if dictionary, few := m.distinct(v.Ints); few {
-			return ints8(w, m.codes, dictionary)
+// column writes the chunk of a column: its dictionary, if it has one, and a
+// page with all values.
+func (p *Writer) column(group *metadata.RowGroupMetaDataBuilder, i int, rows table.Rows) error {
+	m, at := p.memory, group.NextColumnChunk()
+	if err := m.begin(p.sink, at, p.groups, int16(i)); err != nil {
+		return err
+	}
+	c, err := m.chunk(&p.columns[i], i, rows)
+	if err != nil {
+		return err
+	}
+	if c.words > 0 {
+		page := file.NewDictionaryPage(memory.NewBufferBytes(m.words), int32(c.words), parquet.Encodings.Plain)
+		defer page.Release()
+		if _, err := m.pager.WriteDictionaryPage(page); err != nil {
+			return err
 		}
 	}
-	levels := m.levelsOf(c, v, n)
-	switch w := w.(type) {
-	case *file.Int64ColumnChunkWriter:
-		ints := v.Ints
-		if c.Type == table.Time {
-			ints = m.micros(ints)
-		}
-		_, err = w.WriteBatch(present(ints, v.Null, &m.ints), levels, nil)
-	case *file.Float64ColumnChunkWriter:
-		_, err = w.WriteBatch(present(v.Floats, v.Null, &m.floats), levels, nil)
-	case *file.ByteArrayColumnChunkWriter:
-		_, err = w.WriteBatch(m.bytes(c, v, n), levels, nil)
-	case *file.BooleanColumnChunkWriter:
-		_, err = w.WriteBatch(m.booleans(v), levels, nil)
-	default:
-		err = fmt.Errorf("no writer for %T", w)
+	m.small = s2.EncodeSnappy(m.small[:cap(m.small)], m.page)
+	page := file.NewDataPageV1WithStats(memory.NewBufferBytes(m.small), int32(rows.N), c.encoding, parquet.Encodings.RLE, parquet.Encodings.RLE,
+		int32(len(m.page)), c.facts)
+	defer page.Release()
+	if _, err := m.pager.WriteDataPage(page); err != nil {
+		return err
 	}
+	at.SetStats(c.facts)
+	return m.pager.Close(c.words > 0, false)
+}
+
+// begin makes the library ready for the pages of a column.
+func (m *Memory) begin(to *sink, at *metadata.ColumnChunkMetaDataBuilder, group, column int16) (err error) {
+	if m.pager != nil {
+		return m.pager.Reset(to, compress.Codecs.Snappy, 0, at, group, column, nil, nil)
+	}
+	m.pager, err = file.NewPageWriter(to, compress.Codecs.Snappy, 0, at, group, column, memory.DefaultAllocator, false, nil, nil)
 	return err
-}
-
-func (m *Memory) levelsOf(c *table.Column, v *table.Values, n int) []int16 {
-	if !c.Nullable {
-		return nil
-	}
-	m.levels = grow(m.levels, n)
-	for i := range m.levels {
-		m.levels[i] = 1
-	}
-	for i, null := range v.Null {
-		if null {
-			m.levels[i] = 0
-		}
-	}
-	return m.levels
-}
-
-// present returns the values that are not null.
-func present[T any](values []T, null []bool, memory *[]T) []T {
-	if null == nil {
-		return values
-	}
-	*memory = (*memory)[:0]
-	for i, v := range values {
-		if !null[i] {
-			*memory = append(*memory, v)
-		}
-	}
-	return *memory
-}
-
-// micros cuts times to microseconds, downwards also before 1970.
-func (m *Memory) micros(ns []int64) []int64 {
-	m.ints = grow(m.ints, len(ns))
-	for i, t := range ns {
-		us := t / 1000
-		if t%1000 < 0 {
-			us--
-		}
-		m.ints[i] = us
-	}
-	return m.ints
-}
-
-// bytes are the texts or blobs that are not null.
-func (m *Memory) bytes(c *table.Column, v *table.Values, n int) []parquet.ByteArray {
-	m.texts = m.texts[:0]
-	if c.Type == table.Bytes {
-		for i, blob := range v.Blobs {
-			if v.Null == nil || !v.Null[i] {
-				m.texts = append(m.texts, blob)
-			}
-		}
-		return m.texts
-	}
-	words := make([]parquet.ByteArray, len(v.Texts))
-	for i, text := range v.Texts {
-		words[i] = parquet.ByteArray(clean(text))
-	}
-	for i := range n {
-		if v.Null == nil || !v.Null[i] {
-			m.texts = append(m.texts, words[v.Codes[i]])
-		}
-	}
-	return m.texts
-}
-
-func (m *Memory) booleans(v *table.Values) []bool {
-	m.bools = m.bools[:0]
-	for i, x := range v.Ints {
-		if v.Null == nil || !v.Null[i] {
-			m.bools = append(m.bools, x != 0)
-		}
-	}
-	return m.bools
-}
-
-// grow returns dst with n elements, of any value.
-func grow[T any](dst []T, n int) []T {
-	if cap(dst) < n {
-		return make([]T, n)
-	}
-	return dst[:n]
 }

@@ -119,7 +119,32 @@ func (t *Message) Signals() int { return len(t.picked) }
 // Rows returns the rows of a batch. Clock holds for all of them.
 func (t *Message) Rows(b *decode.Batch, clock string) Rows {
 	t.explain(b)
-	return Rows{N: b.Len(), Fill: func(column int, v *Values) { t.fill(b, clock, column, v) }}
+	return Rows{
+		N:     b.Len(),
+		Fill:  func(column int, v *Values) { t.fill(b, clock, column, v) },
+		Steps: func(column int, v *Values) bool { return t.steps(b, column-fixedColumns, v) },
+	}
+}
+
+// stepBits is how many bits the raw values have that Rows.Steps gives.
+const stepBits = 16
+
+// steps fills in raw values, where few different ones are to be expected.
+func (t *Message) steps(b *decode.Batch, column int, v *Values) bool {
+	if column < 0 || column >= len(t.picked) {
+		return false
+	}
+	signal := t.picked[column]
+	if s := &b.Message.Signals[signal]; s.Length > stepBits || s.Kind >= dbc.Float32 {
+		return false
+	}
+	v.Ints = b.Raw(signal, v.Ints)
+	v.Scale = func(raw int64) float64 { return b.Message.Phys(signal, raw) }
+	if t.raw {
+		v.Scale = func(raw int64) float64 { return float64(raw) }
+	}
+	t.fillNulls(b, signal, v)
+	return true
 }
 
 // reasons are the texts of the column "missing"; the first is null.
@@ -214,6 +239,10 @@ func (t *Message) fillSignal(b *decode.Batch, column int, v *Values) {
 	default:
 		v.Floats = b.Phys(signal, v.Floats)
 	}
+	t.fillNulls(b, signal, v)
+}
+
+func (t *Message) fillNulls(b *decode.Batch, signal int, v *Values) {
 	states, all := b.States(signal, t.states)
 	t.states = states
 	if all {

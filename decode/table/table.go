@@ -48,6 +48,8 @@ type Values struct {
 	Blobs  [][]byte
 	Null   []bool // nil: none is
 
+	Scale func(raw int64) float64 // of Rows.Steps
+
 	nulls []bool // memory of Null
 }
 
@@ -79,12 +81,22 @@ func (r Rows) Slice(begin, end int) Rows {
 	if begin == 0 && end == r.N {
 		return r
 	}
-	return Rows{N: end - begin, Fill: func(column int, v *Values) {
-		r.Fill(column, v)
-		nulls := v.nulls
+	cut := func(v *Values) {
+		nulls, scale := v.nulls, v.Scale
 		*v = v.Slice(begin, end)
-		v.nulls = nulls
-	}}
+		v.nulls, v.Scale = nulls, scale
+	}
+	part := Rows{N: end - begin, Fill: func(column int, v *Values) { r.Fill(column, v); cut(v) }}
+	if r.Steps != nil {
+		part.Steps = func(column int, v *Values) bool {
+			if !r.Steps(column, v) {
+				return false
+			}
+			cut(v)
+			return true
+		}
+	}
+	return part
 }
 
 // Rows are some rows of a table. They are borrowed: valid until the function
@@ -92,6 +104,11 @@ func (r Rows) Slice(begin, end int) Rows {
 type Rows struct {
 	N    int
 	Fill func(column int, v *Values) // makes the values of a column in the memory of v
+
+	// Steps is Fill for a column of numbers that are made of integers of at most
+	// 16 bits: Ints are those, the lowest 16 bits tell them apart, and Scale makes
+	// Floats of them. False, or nil: there is only Fill.
+	Steps func(column int, v *Values) bool
 }
 
 // Writer writes one table into a file.

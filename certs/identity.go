@@ -44,14 +44,9 @@ type Key struct {
 // that fits it. It is cheap, and meant to be called for each handshake: what
 // was exchanged counts from then on. Errors are *IdentityError.
 func OpenIdentity(card, state durable.FS, o IdentityOptions) (*Identity, error) {
-	file, err := durable.ReadFile(card, DeviceCertificate, maxIdentity)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, identityError(IdentityNoCertificate, DeviceCertificate, "no such file on the card", remedyCertificate)
-	case errors.Is(err, durable.ErrTooLarge):
-		return nil, identityError(IdentityForm, DeviceCertificate, fmt.Sprintf("larger than %d bytes", maxIdentity), remedyCertificate)
-	case err != nil:
-		return nil, identityError(IdentityForm, DeviceCertificate, err.Error(), "")
+	file, err := readCertificate(card)
+	if err != nil {
+		return nil, err
 	}
 	var keys []Key
 	var broken error
@@ -71,6 +66,33 @@ func OpenIdentity(card, state durable.FS, o IdentityOptions) (*Identity, error) 
 		return nil, broken // the one that fits may be the one that cannot be read
 	}
 	return id, err
+}
+
+func readCertificate(card durable.FS) ([]byte, error) {
+	file, err := durable.ReadFile(card, DeviceCertificate, maxIdentity)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, identityError(IdentityNoCertificate, DeviceCertificate, "no such file on the card", remedyCertificate)
+	case errors.Is(err, durable.ErrTooLarge):
+		return nil, identityError(IdentityForm, DeviceCertificate, fmt.Sprintf("larger than %d bytes", maxIdentity), remedyCertificate)
+	case err != nil:
+		return nil, identityError(IdentityForm, DeviceCertificate, err.Error(), "")
+	}
+	return file, nil
+}
+
+// CheckDeviceCertificate judges device.crt of a card alone, without the key
+// that only the box has. Errors are *IdentityError.
+func CheckDeviceCertificate(card durable.FS, o IdentityOptions) error {
+	file, err := readCertificate(card)
+	if err != nil {
+		return err
+	}
+	i, err := readIdentity(file)
+	if err != nil {
+		return err
+	}
+	return i.judge(o)
 }
 
 // TLS is the identity as a handshake wants it.

@@ -14,9 +14,18 @@ import (
 // its issuers behind it, in PEM or as DER. Everything that the device can
 // judge alone is judged, the dates last. Errors are *IdentityError.
 func NewIdentity(file []byte, keys []Key, o IdentityOptions) (*Identity, error) {
-	if o.Now == nil {
-		o.Now = time.Now
+	i, err := readIdentity(file)
+	if err != nil {
+		return nil, err
 	}
+	if err := i.fits(keys); err != nil {
+		return nil, err
+	}
+	return i, i.judge(o)
+}
+
+// readIdentity takes a file apart, without its key.
+func readIdentity(file []byte) (*Identity, error) {
 	list, err := identityFile(file)
 	if err != nil {
 		return nil, err
@@ -25,18 +34,24 @@ func NewIdentity(file []byte, keys []Key, o IdentityOptions) (*Identity, error) 
 	if n := len(list) - 1; n > 0 && selfSigned(list[n]) {
 		i.Chain = list[1:n] // the root is the server's own to know
 	}
-	if err := i.fits(keys); err != nil {
-		return nil, err
+	return i, nil
+}
+
+// judge applies every rule but that of the key.
+func (i *Identity) judge(o IdentityOptions) error {
+	now := time.Now
+	if o.Now != nil {
+		now = o.Now
 	}
-	for _, rule := range []func(IdentityOptions) error{i.purpose, i.strength, i.linked, i.dates} {
-		if err := rule(o); err != nil {
-			return nil, err
+	for _, err := range []error{i.purpose(), i.strength(), i.linked(), i.dates(now())} {
+		if err != nil {
+			return err
 		}
 	}
 	if name := i.Leaf.Subject.CommonName; o.Device != "" && name != o.Device {
 		i.Notes = append(i.Notes, fmt.Sprintf("device.crt is issued to %.100q, this device is %s", name, o.Device))
 	}
-	return i, nil
+	return nil
 }
 
 // identityFile reads the certificates of device.crt in the order of the file.
@@ -84,7 +99,7 @@ func (i *Identity) fits(keys []Key) error {
 }
 
 // purpose wants a certificate for a client of TLS, and no authority's.
-func (i *Identity) purpose(IdentityOptions) error {
+func (i *Identity) purpose() error {
 	c := i.Leaf
 	const remedy = "have it issued again with basicConstraints CA:FALSE, keyUsage digitalSignature, extendedKeyUsage clientAuth"
 	switch {
@@ -99,7 +114,7 @@ func (i *Identity) purpose(IdentityOptions) error {
 }
 
 // strength refuses what servers refuse.
-func (i *Identity) strength(IdentityOptions) error {
+func (i *Identity) strength() error {
 	for _, c := range append([]*x509.Certificate{i.Leaf}, i.Chain...) {
 		if flag := keyFlag(c, defaultRSABits); flag != "" {
 			return i.refuse(IdentityWeak, c, keyText(c)+" key: "+flag, "use EC P-256, P-384, or RSA from 2048 bits")
@@ -113,7 +128,7 @@ func (i *Identity) strength(IdentityOptions) error {
 
 // linked wants each certificate of the chain to be the issuer of the one
 // before it.
-func (i *Identity) linked(IdentityOptions) error {
+func (i *Identity) linked() error {
 	below := i.Leaf
 	for _, c := range i.Chain {
 		if !bytes.Equal(below.RawIssuer, c.RawSubject) {
@@ -128,8 +143,7 @@ func (i *Identity) linked(IdentityOptions) error {
 }
 
 // dates judges the leaf and its issuers by the trusted time.
-func (i *Identity) dates(o IdentityOptions) error {
-	now := o.Now()
+func (i *Identity) dates(now time.Time) error {
 	for _, c := range append([]*x509.Certificate{i.Leaf}, i.Chain...) {
 		switch {
 		case now.After(c.NotAfter):

@@ -16,6 +16,29 @@ type Status struct {
 	Handshake  string        `json:"handshake,omitempty"` // when, RFC 3339
 	Downgraded bool          `json:"downgraded"`
 	Bundle     *BundleStatus `json:"bundle,omitempty"`
+	Device     *DeviceStatus `json:"device,omitempty"` // mode high
+}
+
+// DeviceStatus is the device's own certificate.
+type DeviceStatus struct {
+	Subject  string    `json:"subject"`
+	Issuer   string    `json:"issuer"`
+	SHA256   string    `json:"sha256"` // of the DER
+	Key      string    `json:"key"`    // the file of the key that fits
+	NotAfter time.Time `json:"not_after"`
+	DaysLeft int       `json:"days_left"`
+	RenewDue bool      `json:"renew_due"` // less than tls.renew_before is left
+	Notes    []string  `json:"notes,omitempty"`
+	// RequestSHA256 names the request for a new one that is under way.
+	RequestSHA256 string `json:"request_sha256,omitempty"`
+}
+
+// NewDeviceStatus describes an identity; renewBefore is tls.renew_before.
+func NewDeviceStatus(id *certs.Identity, now time.Time, renewBefore time.Duration) *DeviceStatus {
+	return &DeviceStatus{
+		Subject: id.Leaf.Subject.String(), Issuer: id.Leaf.Issuer.String(), SHA256: id.SHA256(), Key: id.Key,
+		NotAfter: id.NotAfter(), DaysLeft: id.DaysLeft(now), RenewDue: id.RenewalDue(now, renewBefore), Notes: id.Notes,
+	}
 }
 
 // BundleStatus is what the trust bundle holds.

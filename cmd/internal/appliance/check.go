@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"canseal/certs"
 	"canseal/config"
 	"canseal/internal/clock"
 	"canseal/internal/durable"
@@ -40,8 +41,11 @@ func Check(file string) (*CheckResult, error) {
 	for _, w := range c.Warnings() {
 		r.Notes = append(r.Notes, w.Error())
 	}
-	if c.Upload.Mode == config.ModeMedium && c.TLS.Trust == "bundle" {
+	if c.Upload.Mode.Row().Server && c.TLS.Trust == "bundle" {
 		r.bundle(c, filepath.Dir(file))
+	}
+	if c.Upload.Mode.Row().Device {
+		r.certificate(filepath.Dir(file))
 	}
 	return r, nil
 }
@@ -53,6 +57,15 @@ func (r *CheckResult) bundle(c *config.Config, dir string) {
 	}
 	if bundle != nil {
 		r.Notes = append(r.Notes, bundle.Notes...)
+	}
+}
+
+// certificate judges device.crt as far as it can be judged without its key,
+// which the card does not have.
+func (r *CheckResult) certificate(dir string) {
+	err := certs.CheckDeviceCertificate(durable.Dir(dir), certs.IdentityOptions{})
+	if err != nil {
+		r.Problems = append(r.Problems, config.Problem{Path: "upload.mode", Got: string(config.ModeHigh), Want: "this device's certificate beside the file", Hint: err.Error()})
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"canseal/certs"
@@ -34,6 +35,8 @@ type store struct {
 	card, state durable.FS
 	clock       *clock.Clock
 	log         *slog.Logger
+
+	device atomic.Pointer[certs.Identity] // as last loaded
 
 	mu     sync.Mutex
 	client *s3.Client
@@ -58,6 +61,7 @@ func (s *store) open() (*s3.Client, error) {
 	}
 	options, bundle, err := s3Options(s.settings, s.card, s.state, s.clock)
 	s.bundle = bundle
+	options.Identity = s.remember(options.Identity)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +75,18 @@ func (s *store) open() (*s3.Client, error) {
 	}
 	s.client, s.stale = client, false
 	return client, nil
+}
+
+// remember keeps the last identity that was loaded, for Status.
+func (s *store) remember(load func() (*certs.Identity, error)) func() (*certs.Identity, error) {
+	if load == nil {
+		return nil
+	}
+	return func() (*certs.Identity, error) {
+		id, err := load()
+		s.device.Store(id)
+		return id, err
+	}
 }
 
 // judge remembers that the server was not trusted.
@@ -103,22 +119,51 @@ func s3Options(s *settings, card, state durable.FS, c *clock.Clock) (s3.Options,
 	if o.SecretKey, err = s.secretKey(state); err != nil {
 		return o, nil, &uploader.Error{Class: uploader.Credentials, Err: fmt.Errorf("secret_key: %w", err)}
 	}
-	if u.Mode == config.ModeLow {
-		return o, nil, nil
-	}
-	trust := tlsOptions(s.Config, c.TrustedNow)
-	if !trust.System {
-		if o.Bundle, err = loadBundle(s.Config, card, c.TrustedNow()); err != nil {
+	row := u.Mode.Row()
+	if row.Server {
+		if o.Bundle, err = trust(s.Config, card, c, &o); err != nil {
 			return o, o.Bundle, &uploader.Error{Class: uploader.Trust, Err: err}
 		}
 	}
-	o.TLS = certs.ClientTLS(o.Bundle, trust)
+	if row.Device {
+		o.Identity = identityOf(s, card, state, c)
+		if _, err := o.Identity(); err != nil {
+			return o, o.Bundle, &uploader.Error{Class: identityClass(err, o.Synchronised()), Err: fmt.Errorf("mode %s: %w", row.Name, err)}
+		}
+	}
 	return o, o.Bundle, nil
+}
+
+// trust adds what verifies the server.
+func trust(c *config.Config, card durable.FS, clock *clock.Clock, o *s3.Options) (bundle *certs.Bundle, err error) {
+	rules := tlsOptions(c, clock.TrustedNow)
+	if !rules.System {
+		bundle, err = loadBundle(c, card, clock.TrustedNow())
+	}
+	o.TLS = certs.ClientTLS(bundle, rules)
+	return bundle, err
+}
+
+// identityOf loads who this device is, anew at each call: a certificate that an
+// operator puts on the card needs no restart.
+func identityOf(s *settings, card, state durable.FS, c *clock.Clock) func() (*certs.Identity, error) {
+	rules := certs.IdentityOptions{Device: knownDevice(card, state, s), Now: c.TrustedNow}
+	return func() (*certs.Identity, error) { return certs.OpenIdentity(card, state, rules) }
+}
+
+// identityClass says what a missing identity means: a date is a question of
+// time while nobody has set the clock.
+func identityClass(err error, synchronised bool) uploader.Class {
+	var e *certs.IdentityError
+	if errors.As(err, &e) && e.Dates() && !synchronised {
+		return uploader.Clock
+	}
+	return uploader.Identity
 }
 
 // tlsOptions maps the section tls; pins are base64 of 32 bytes, checked by config.
 func tlsOptions(c *config.Config, now func() time.Time) certs.TLSOptions {
-	o := certs.TLSOptions{MinRSABits: c.TLS.MinRSABits, Now: now, System: c.TLS.Trust == "system"}
+	o := certs.TLSOptions{MinRSABits: c.TLS.MinRSABits, Now: now, System: c.TLS.Trust == "system", AllowCN: c.TLS.AllowCNForPinnedLeaf}
 	if u, err := url.Parse(c.Upload.Endpoint); err == nil {
 		o.ServerName = u.Hostname()
 	}
@@ -196,10 +241,14 @@ func (s *store) Bundle() *certs.Bundle {
 func (s *store) Status() s3.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.client == nil {
-		return s3.Status{}
+	var status s3.Status
+	if s.client != nil {
+		status = s.client.Status()
 	}
-	return s.client.Status()
+	if id := s.device.Load(); id != nil {
+		status.Device = s3.NewDeviceStatus(id, s.clock.TrustedNow(), s.settings.TLS.RenewBefore)
+	}
+	return status
 }
 
 // bucketSession is the session that the bucket's device.json names, 0 when it

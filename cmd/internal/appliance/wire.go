@@ -88,7 +88,7 @@ func (a *Appliance) wireServices(context.Context) error {
 		a.change(func(l *live) { l.store = st })
 		up := uploader.New(a.uploaderOptions())
 		a.change(func(l *live) { l.uploader = up })
-		services = append(services, run.Func(a.live().uploader.String(), a.upload))
+		services = append(services, run.Func(a.live().uploader.String(), a.upload), run.Func("certificates", a.watchCertificates))
 	}
 	control, err := newControl(a, a.state, a.log)
 	if err != nil {
@@ -116,7 +116,7 @@ func (a *Appliance) uploaderOptions() uploader.Options {
 	u := a.live().settings.Upload
 	return uploader.Options{
 		Store: a.live().store, Card: segment.Card{FS: a.card, Device: a.device},
-		Mode: string(u.Mode), Endpoint: u.Endpoint, Bucket: u.Bucket, Prefix: u.Prefix, Proved: proofOf(u.Mode),
+		Mode: string(u.Mode), Endpoint: u.Endpoint, Bucket: u.Bucket, Prefix: u.Prefix, Proved: u.Mode.Row().Proved,
 		Heartbeat: u.Heartbeat, DeviceJSON: a.StatusJSON, EventsJSON: a.journal.Changed, Clock: a.clock,
 		Meta:      map[string]string{"hw": hardwareVersion, "fw": paddedVersion(Version)},
 		Confirmed: a.live().logger.CardChanged,
@@ -145,14 +145,6 @@ func (a *Appliance) renumber(ctx context.Context) {
 	if err != nil {
 		a.log.Info("the bucket was not asked for its last session", "reason", err)
 	}
-}
-
-// proofOf is what the store's word is worth in a mode.
-func proofOf(m config.Mode) string {
-	if m == config.ModeLow {
-		return string(segment.ProvedPlain)
-	}
-	return string(segment.ProvedTLS)
 }
 
 // poke tells the uploader that a segment is ready.

@@ -25,7 +25,7 @@ type flags struct {
 	verify                                 string
 	raw, json, quiet, noTransport          bool
 	authentic, enumText                    bool
-	dbcMap                                 string
+	dbcMap, plot                           string
 
 	later laterFlags
 }
@@ -37,6 +37,7 @@ func (f *flags) register(cmd *cobra.Command) {
 	set.StringVar(&f.dbcMap, "dbc-map", "", "`file` with a line for each DBC file of some devices: PATTERN [canN=]FILE")
 	set.StringVar(&f.format, "format", "", "candump, asc, csv, raw-csv, parquet or arrow (default parquet with --dbc, else candump)")
 	set.StringVarP(&f.output, "output", "o", "", "folder of the tables; file of other formats (default standard output)")
+	set.StringVar(&f.plot, "plot", "", "instead of tables: one page (`file.html`) that draws the signals in any browser, offline; wants --dbc")
 	set.StringVar(&f.layout, "layout", "hive", "hive: device=D/message=M/date=Y-M-D/SESSION_SPLIT; canedge: D/CAN1_M/Y/M/D/SESSION_SPLIT")
 	set.StringVar(&f.per, "per", "day", "a file for each message of a day, a session or a segment")
 	set.StringSliceVar(&f.messages, "messages", nil, "only messages with these `names` (patterns with * ? [a-z])")
@@ -59,18 +60,17 @@ func (f *flags) register(cmd *cobra.Command) {
 }
 
 // laterFlags are known words for what this version does not do.
-type laterFlags struct{ plot, timestamps string }
+type laterFlags struct{ timestamps string }
 
 func (l *laterFlags) register(cmd *cobra.Command) {
 	set := cmd.Flags()
-	set.StringVar(&l.plot, "plot", "", "")
 	set.StringVar(&l.timestamps, "timestamps", "", "")
 	for _, name := range later {
 		set.Lookup(name).Hidden = true
 	}
 }
 
-var later = []string{"plot", "timestamps"}
+var later = []string{"timestamps"}
 
 // refuse names what was asked for and is not there.
 func refuse(cmd *cobra.Command, inputs []string) error {
@@ -111,6 +111,15 @@ func (f *flags) settings(cmd *cobra.Command, inputs []string) (*settings, error)
 }
 
 func (s *settings) chooseFormat() error {
+	switch {
+	case s.plot != "" && (s.format != "" || s.output != ""):
+		return usage("--plot makes one page and nothing else: wanted neither --format nor -o")
+	case s.plot != "" && !s.hasDBC():
+		return usage("--plot: wanted --dbc FILE")
+	case s.plot != "":
+		s.format = "plot"
+		return s.checkOrder()
+	}
 	if s.format == "" {
 		s.format = "candump"
 		if s.hasDBC() {
@@ -128,7 +137,12 @@ func (s *settings) chooseFormat() error {
 		return usage("--layout %s: wanted hive or canedge", s.layout)
 	case s.per != "day" && s.per != "session" && s.per != "segment":
 		return usage("--per %s: wanted day, session or segment", s.per)
-	case s.prefer != "exact" && s.prefer != "j1939":
+	}
+	return s.checkOrder()
+}
+
+func (s *settings) checkOrder() error {
+	if s.prefer != "exact" && s.prefer != "j1939" {
 		return usage("--prefer %s: wanted exact or j1939", s.prefer)
 	}
 	return nil

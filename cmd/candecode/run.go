@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"canseal/can"
+	"canseal/decode"
 	"canseal/decode/input"
 	"canseal/mdf/buslog"
 )
@@ -43,10 +44,12 @@ func decodeAll(cmd *cobra.Command, f *flags, args []string) error {
 	shows := newProgress(cmd.ErrOrStderr(), s.quiet)
 	err = passAll(cmd.Context(), in, out, sum, shows)
 	shows.end()
+	if err == nil {
+		sum.finish(in)
+	}
 	if err = errors.Join(err, out.close(err)); err != nil {
 		return err
 	}
-	sum.finish(in)
 	if !s.quiet {
 		if err := sum.print(cmd.ErrOrStderr()); err != nil {
 			return err
@@ -56,7 +59,10 @@ func decodeAll(cmd *cobra.Command, f *flags, args []string) error {
 }
 
 func newSink(s *settings, cmd *cobra.Command, sum *summary) (sink, error) {
-	if s.tables() {
+	switch {
+	case s.plot != "":
+		return newChart(s, sum), nil
+	case s.tables():
 		return newTables(s, sum)
 	}
 	return newLog(s, cmd.OutOrStdout(), sum)
@@ -97,6 +103,14 @@ func passAll(ctx context.Context, in *input.Input, out sink, sum *summary, shows
 		}
 	}
 	return nil
+}
+
+// frameOf is a frame as a Decoder takes it.
+func frameOf(it *input.Item) decode.Frame {
+	return decode.Frame{
+		Time: it.Time, ID: it.Frame.ID, Bus: it.Bus, Flags: it.Frame.Flags, Verdict: it.Verdict,
+		Hidden: hidden(it), Data: it.Frame.Payload(),
+	}
 }
 
 // hidden marks ciphertext; which bytes of a frame are is not known.

@@ -40,6 +40,7 @@ type summary struct {
 	NoSignal  uint64         `json:"frames_without_signals"` // remote frames, error messages
 	Encrypted uint64         `json:"frames_encrypted"`
 	Rows      uint64         `json:"rows"`
+	Signals   int            `json:"signals"` // on a page
 	Outputs   int            `json:"files_written"`
 	Bytes     int64          `json:"bytes_written"`
 
@@ -270,9 +271,14 @@ func (s *summary) text() string {
 	p.counts("verdict", s.Verdicts, can.NotChecked.String())
 	p.some(s.Outside, "outside", "frames and records outside --from and --to")
 	p.some(s.NotAuthentic, "left out", "frames that are not authentic (--authentic-only)")
-	if s.s.tables() {
-		s.tables(p)
-	} else {
+	switch {
+	case s.s.plot != "":
+		s.decoding(p)
+		p.line("drawn", "%s rows, %d signals", thousands(s.Rows), s.Signals)
+	case s.s.tables():
+		s.decoding(p)
+		p.line("written", "%s rows, %d files, %.1f MB below %s", thousands(s.Rows), s.Outputs, float64(s.Bytes)/1e6, s.s.output)
+	default:
 		p.line("written", "%s frames", thousands(s.Written))
 	}
 	p.some(s.Timeless, "left out", "frames before 1970, for which the format has no time")
@@ -294,7 +300,7 @@ func (s *summary) text() string {
 	return p.String()
 }
 
-func (s *summary) tables(p *page) {
+func (s *summary) decoding(p *page) {
 	p.line("decoded", "%s frames", thousands(s.Decoded))
 	p.some(s.Assembled, "assembled", fmt.Sprintf("messages of %s frames", thousands(s.Parts)))
 	p.some(s.Lost, "incomplete", "messages of transport protocols")
@@ -305,7 +311,6 @@ func (s *summary) tables(p *page) {
 	if s.Unknown > 0 {
 		p.line("unknown", "%s frames of %d identifiers that no DBC file has: %s", thousands(s.Unknown), len(s.IDs), s.firstIDs())
 	}
-	p.line("written", "%s rows, %d files, %.1f MB below %s", thousands(s.Rows), s.Outputs, float64(s.Bytes)/1e6, s.s.output)
 }
 
 // firstIDs names the unknown identifiers that most frames have.

@@ -3,10 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
-	"path"
 
 	"canseal/decode"
-	"canseal/decode/dbc"
 	"canseal/decode/folder"
 	"canseal/decode/input"
 	"canseal/decode/parquet"
@@ -22,7 +20,7 @@ type tables struct {
 	*settings
 	sum    *summary
 	folder *folder.Folder
-	plans  map[string]*plans // by device
+	plans  planner
 
 	session  *input.Session
 	plans1   *plans
@@ -40,12 +38,6 @@ type tables struct {
 	memory   parquet.Memory
 	arrow    parquet.ArrowMemory
 	csv      text.Memory
-}
-
-// plans are the messages of one device.
-type plans struct {
-	wanted *decode.Plan
-	all    *decode.Plan // nil: all are wanted
 }
 
 // start is the first time of a segment.
@@ -78,7 +70,7 @@ func newTables(s *settings, sum *summary) (*tables, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tables{settings: s, sum: sum, folder: out, plans: map[string]*plans{}, most: mostChunks[s.format]}, nil
+	return &tables{settings: s, sum: sum, folder: out, plans: newPlanner(s), most: mostChunks[s.format]}, nil
 }
 
 func (t *tables) begin(session *input.Session) (skip bool, err error) {
@@ -105,7 +97,7 @@ func (t *tables) start(session *input.Session) (err error) {
 	t.session, t.starts, t.part = session, nil, 0
 	t.messages, t.files = map[messageKey]*table.Message{}, openFiles{}
 	t.side = []*sideTable{{table.NewUnknown()}, {table.NewGaps()}, {table.NewVerdicts()}}
-	if t.plans1, err = t.plansOf(session.Device); err != nil {
+	if t.plans1, err = t.plans.of(session.Device); err != nil {
 		return err
 	}
 	t.decoder = decode.New(decode.Options{
@@ -113,32 +105,6 @@ func (t *tables) start(session *input.Session) (err error) {
 		Transport: decode.TransportOptions{Off: t.noTransport, ISOTP: t.isotpIDs},
 	})
 	return nil
-}
-
-func (t *tables) plansOf(device string) (p *plans, err error) {
-	if p = t.plans[device]; p != nil {
-		return p, nil
-	}
-	p = &plans{}
-	o := decode.PlanOptions{Order: t.order()}
-	if len(t.flags.messages) > 0 {
-		if p.all, err = decode.NewPlan(device, t.rules, o); err != nil {
-			return nil, err
-		}
-		o.Keep = t.keep
-	}
-	p.wanted, err = decode.NewPlan(device, t.rules, o)
-	t.plans[device] = p
-	return p, err
-}
-
-func (t *tables) keep(m *dbc.Message) bool {
-	for _, p := range t.flags.messages {
-		if ok, _ := path.Match(p, m.Name); ok {
-			return true
-		}
-	}
-	return false
 }
 
 // item decodes a frame, or notes a record about frames.
@@ -185,15 +151,12 @@ func (t *tables) handOver() error {
 }
 
 func (t *tables) frame(it *input.Item) error {
-	f := decode.Frame{
-		Time: it.Time, ID: it.Frame.ID, Bus: it.Bus, Flags: it.Frame.Flags, Verdict: it.Verdict,
-		Hidden: hidden(it), Data: it.Frame.Payload(),
-	}
+	f := frameOf(it)
 	fate, err := t.decoder.Add(&f)
 	if err != nil || fate == decode.Decoded || fate == decode.Part {
 		return err
 	}
-	if t.plans1.all != nil && t.plans1.all.Message(f.Bus, f.ID, f.Flags) != nil {
+	if t.plans1.notWanted(&f) {
 		t.sum.NotWanted++
 		return nil
 	}

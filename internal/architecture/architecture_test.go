@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"decode/text":            {"can", "decode/table"},
 	"decode/parquet":         {"decode/table"},
 	"decode/folder":          {},
+	"decode/plot":            {},
 	"decode/internal/*":      {},
 	"internal/*":             {"internal/*"},
 	"internal/mix":           {"can"},

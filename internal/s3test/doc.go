@@ -26,6 +26,12 @@
 // another (a and a/b), and nothing is synced: it is a store for one machine
 // and one afternoon.
 //
+// # Devices
+//
+// With Options.Devices a store over TLS wants a certificate of each client. It
+// refuses in one of two ways, as proxies do: with an alert in the handshake, or
+// with status 400 and a page after it.
+//
 // # Faults
 //
 // Script adds faults to a list. Each request takes the first fault that fits

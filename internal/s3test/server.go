@@ -26,6 +26,8 @@ type Options struct {
 	HideMissing bool
 	// TLS makes it https; it needs a certificate.
 	TLS *tls.Config
+	// Devices makes a store with TLS verify its clients; nil: it asks nobody.
+	Devices *Devices
 	// Listener to serve on; default a free port of 127.0.0.1.
 	Listener net.Listener
 	// Now is the store's clock, default time.Now.
@@ -69,6 +71,9 @@ func New(o Options) (*Server, error) {
 		scheme = "https"
 		conf := o.TLS.Clone()
 		conf.NextProtos = []string{"http/1.1"}
+		if o.Devices != nil {
+			o.Devices.configure(conf)
+		}
 		l = tls.NewListener(l, conf)
 	}
 	s.URL = scheme + "://" + l.Addr().String()
@@ -99,6 +104,9 @@ func (s *Server) Close() error {
 // ServeHTTP answers one request. It panics with http.ErrAbortHandler where a
 // fault wants the connection cut.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.o.Devices.turnedAway(w, r) {
+		return
+	}
 	x := &exchange{Server: s, w: w, r: r, seen: newRequest(r), now: s.o.Now()}
 	x.fault = s.enter(x.seen)
 	if x.fault.Effect == Skew {

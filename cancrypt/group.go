@@ -30,14 +30,16 @@ type cycle struct {
 	parts [16]Heard
 }
 
-func (c *cycle) contributors() []Heard {
-	var out []Heard
+func (c *cycle) contributors() []Heard { return c.appendTo(nil) }
+
+// appendTo appends the contributors in ascending order of address.
+func (c *cycle) appendTo(dst []Heard) []Heard {
 	for a := range uint8(16) {
 		if c.heard.has(a) {
-			out = append(out, c.parts[a])
+			dst = append(dst, c.parts[a])
 		}
 	}
-	return out
+	return dst
 }
 
 // group is all that one candidate holds of the group; a copy is a new

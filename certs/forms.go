@@ -139,16 +139,3 @@ func encryptedKey(b []byte) bool {
 	pkcs := asn1.ObjectIdentifier{1, 2, 840, 113549, 1}
 	return err == nil && len(key.Algorithm.ID) > 5 && key.Algorithm.ID[:5].Equal(pkcs)
 }
-
-// EncodeBundle returns a certificates-only PKCS#7 structure in DER, as
-// `openssl crl2pkcs7 -nocrl -outform DER` makes it.
-func EncodeBundle(certs []*x509.Certificate) ([]byte, error) {
-	if len(certs) == 0 {
-		return nil, errors.New("encode bundle: no certificate; an empty file clears all")
-	}
-	var raw []byte
-	for _, c := range certs {
-		raw = append(raw, c.Raw...)
-	}
-	return pkcs7.DegenerateCertificate(raw)
-}

@@ -100,8 +100,9 @@ type breaker struct {
 	class    Class
 	action   Action
 	reason   string
-	failures int // in a row; a segment that arrives ends it, or a heartbeat when nothing waits
+	failures int // in a row; a segment or a part that arrives ends it, or a heartbeat when nothing waits
 	first    time.Duration
+	since    time.Time // the last failure
 	until    time.Time // next try
 }
 
@@ -121,7 +122,7 @@ func (b breaker) fail(err error, now time.Time, chance float64) breaker {
 	pause := rule.Pause(b.failures, chance, e.RetryAfter)
 	b.stopped, b.class, b.action, b.reason = true, e.Class, rule.Action, shorten(e.Error())
 	b.failures++
-	b.until = now.Add(pause)
+	b.since, b.until = now, now.Add(pause)
 	return b
 }
 
@@ -132,6 +133,12 @@ func (b breaker) pass(whole bool) breaker {
 		return breaker{}
 	}
 	return breaker{class: b.class, first: b.first, failures: b.failures}
+}
+
+// heard notes that something has arrived although the try failed in the end.
+func (b breaker) heard() breaker {
+	b.failures = 0
+	return b
 }
 
 // hurry makes the next try due.

@@ -76,12 +76,15 @@ func (b *body) Seek(offset int64, whence int) (int64, error) {
 }
 
 // check reads the whole file and compares.
-func (b *body) check() error {
+func (b *body) check() error { return b.through(io.Discard) }
+
+// through reads the whole file into w and compares.
+func (b *body) through(w io.Writer) error {
 	if _, err := b.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
 	read := b.read
-	_, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{b}, make([]byte, 64<<10))
+	_, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{b}, make([]byte, 64<<10))
 	b.read = read
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"canseal/internal/durable"
@@ -22,19 +23,33 @@ var errNotNow = errors.New("not ready to be sent")
 // proof is the store's word that an object equals ours.
 type proof struct {
 	stored Stored
-	by     string // put or stat
+	word   Checksum
+	by     string // put, complete or stat
 }
 
-// offer brings one segment into the store and returns the receipt.
-func (u *Uploader) offer(ctx context.Context, it *item) (segment.Receipt, error) {
-	line, ok, err := u.seals.line(u.o.Card, it.Name)
-	if err != nil {
-		return segment.Receipt{}, &Error{Class: Unreadable, Err: fmt.Errorf("seal.log of %s: %w", it.Name, err)}
-	}
-	if !ok {
-		return segment.Receipt{}, errNotNow
-	}
-	file, err := u.o.Card.FS.Open(u.o.Card.Path(it.Name, segment.Sealed))
+// traits is what is known of the store; all deliveries share it.
+type traits struct {
+	unconditional atomic.Bool // it knows no If-None-Match
+	etagOnly      atomic.Bool // it compares no SHA-256 of parts
+}
+
+// delivery brings one segment into the store: in a goroutine of its own, which
+// shares with the uploader only what is fixed, and the traits.
+type delivery struct {
+	o      *Options
+	traits *traits
+	it     item // a copy; its trial goes back to the queue
+	line   segment.SealLine
+	index  uint64 // put-index
+
+	final  bool  // a request has been sent that makes the object
+	wasted int64 // bytes read and sent in vain
+	moved  bool  // a part has arrived
+}
+
+// offer brings the segment into the store and returns the receipt.
+func (d *delivery) offer(ctx context.Context) (segment.Receipt, error) {
+	file, err := d.o.Card.FS.Open(d.o.Card.Path(d.it.Name, segment.Sealed))
 	if errors.Is(err, fs.ErrNotExist) {
 		return segment.Receipt{}, errNotNow
 	}
@@ -42,41 +57,36 @@ func (u *Uploader) offer(ctx context.Context, it *item) (segment.Receipt, error)
 		return segment.Receipt{}, &Error{Class: Unreadable, Err: err}
 	}
 	defer file.Close()
-	r, err := u.carry(ctx, it, line, file)
-	if ClassOf(err) == LocalCorruption && u.otherCard(it.Name, line) {
-		return segment.Receipt{}, errNotNow
-	}
-	return r, err
-}
-
-// carry sends the bytes of an open segment.
-func (u *Uploader) carry(ctx context.Context, it *item, line segment.SealLine, file durable.File) (segment.Receipt, error) {
-	o, b, err := u.object(it, line, file)
+	o, b, err := d.object(file)
 	if err != nil {
 		return segment.Receipt{}, err
 	}
-	p, err := u.deliver(ctx, it, o)
-	u.count(b, err)
-	if err != nil {
-		return segment.Receipt{}, judge(err, b)
+	p, err := d.carry(ctx, b, o)
+	if err == nil {
+		return d.receipt(o, p), nil
 	}
-	return u.receipt(o, p), nil
+	d.wasted += b.read
+	if err = judge(err, b); ClassOf(err) == Transfer {
+		d.it.parts = nil // the file is read again
+	}
+	return segment.Receipt{}, err
 }
 
-// otherCard tells whether a segment was judged by the line of another card,
-// which has been exchanged meanwhile. The queue is made anew then.
-func (u *Uploader) otherCard(n segment.Name, judgedBy segment.SealLine) bool {
-	u.seals = seals{}
-	line, ok, err := u.seals.line(u.o.Card, n)
-	if err == nil && ok && line.SHA256 == judgedBy.SHA256 {
-		return false
+// carry sends the bytes of an open segment, as a whole or in parts.
+func (d *delivery) carry(ctx context.Context, b *body, o Object) (proof, error) {
+	if o.Size > wholeLimit {
+		return d.inParts(ctx, b, o)
 	}
-	u.scanned = time.Time{}
-	return true
+	d.final = true
+	if err := b.quirky(&o, d.o.Quirks.Checksum); err != nil {
+		return proof{}, &Error{Class: Transfer, Err: err}
+	}
+	return d.deliver(ctx, o, d.put)
 }
 
 // object describes a segment for the store.
-func (u *Uploader) object(it *item, line segment.SealLine, file durable.File) (Object, *body, error) {
+func (d *delivery) object(file durable.File) (Object, *body, error) {
+	it, line := d.it, d.line
 	var sum [32]byte
 	if n, err := hex.Decode(sum[:], []byte(line.SHA256)); err != nil || n != len(sum) {
 		return Object{}, nil, &Error{Class: LocalCorruption, Err: fmt.Errorf("seal record of %s: no SHA-256", it.Name)}
@@ -85,8 +95,8 @@ func (u *Uploader) object(it *item, line segment.SealLine, file durable.File) (O
 		return Object{}, nil, &Error{Class: LocalCorruption, Err: fmt.Errorf("%s: %d bytes, sealed with %d", it.Name, size, line.Size)}
 	}
 	b := newBody(file, line.Size, sum)
-	o := Object{Key: segment.Key(u.o.Prefix, u.o.Card.Device, it.Name, line.Start), Body: b, Size: line.Size, SHA256: sum}
-	o.Meta = u.meta(line)
+	o := Object{Key: segment.Key(d.o.Prefix, d.o.Card.Device, it.Name, line.Start), Body: b, Size: line.Size, SHA256: sum}
+	o.Meta = d.meta()
 	return o, b, nil
 }
 
@@ -94,16 +104,16 @@ func (u *Uploader) object(it *item, line segment.SealLine, file durable.File) (O
 const maxMeta = 2000
 
 // meta is the metadata of the CANedge and ours.
-func (u *Uploader) meta(line segment.SealLine) map[string]string {
-	raw := line.Encode()
+func (d *delivery) meta() map[string]string {
+	line, raw := d.line, d.line.Encode()
 	m := map[string]string{
 		"timestamp": line.Start.UTC().Format("20060102T150405"),
-		"put-index": strconv.FormatUint(u.puts+1, 10),
+		"put-index": strconv.FormatUint(d.index, 10),
 		"sha256":    line.SHA256,
 		"seal":      base64.StdEncoding.EncodeToString(raw[:len(raw)-1]),
 	}
 	size := 0
-	for name, value := range u.o.Meta {
+	for name, value := range d.o.Meta {
 		m[name] = value
 	}
 	for name, value := range m {
@@ -115,30 +125,31 @@ func (u *Uploader) meta(line segment.SealLine) map[string]string {
 	return m
 }
 
-// deliver gets an object into the store, or finds it there.
-func (u *Uploader) deliver(ctx context.Context, it *item, o Object) (proof, error) {
-	if it.doubt || u.unconditional {
-		p, err := u.look(ctx, o)
+// deliver gets an object into the store by put, or finds it there.
+func (d *delivery) deliver(ctx context.Context, o Object, put func(context.Context, Object) (proof, error)) (proof, error) {
+	if d.it.doubt || d.traits.unconditional.Load() {
+		p, err := d.look(ctx, o)
 		if err == nil || !absent(err) {
 			return p, err
 		}
 	}
-	p, err := u.put(ctx, o)
+	p, err := put(ctx, o)
 	if ClassOf(err) != Network || ctx.Err() != nil {
-		it.resets = 0
+		d.it.resets = 0
+		return p, err
+	}
+	d.it.resets++
+	if !d.final {
 		return p, err
 	}
 	// The answer may have been lost, and a refusal may look like a reset.
-	it.doubt = true
-	it.resets++
-	found, lookErr := u.look(ctx, o)
+	d.it.doubt = true
+	found, lookErr := d.look(ctx, o)
 	switch {
 	case lookErr == nil:
 		return found, nil
 	case absent(lookErr):
-		it.doubt = false
-		u.suspect(it)
-		return proof{}, err
+		d.it.doubt = false
 	case RuleOf(ClassOf(lookErr)).About == Segment:
 		return proof{}, lookErr
 	}
@@ -146,58 +157,68 @@ func (u *Uploader) deliver(ctx context.Context, it *item, o Object) (proof, erro
 }
 
 // put creates an object and wants the store's figures.
-func (u *Uploader) put(ctx context.Context, o Object) (proof, error) {
-	create, by := u.o.Store.Create, "put"
-	if u.unconditional {
-		create = u.o.Store.Replace
+func (d *delivery) put(ctx context.Context, o Object) (proof, error) {
+	create := d.o.Store.Create
+	if d.traits.unconditional.Load() {
+		create = d.o.Store.Replace
 	}
 	stored, err := create(ctx, o)
-	switch ClassOf(err) {
-	case Confirmed:
+	if d.lacksCondition(err) {
+		if _, err := o.Body.Seek(0, io.SeekStart); err != nil {
+			return proof{}, &Error{Class: Transfer, Err: err}
+		}
+		return d.unseen(ctx, o, d.put)
+	}
+	return d.settle(ctx, o, stored, "put", err)
+}
+
+// lacksCondition tells whether the store has just said that it knows no
+// conditional create, and remembers it.
+func (d *delivery) lacksCondition(err error) bool {
+	if ClassOf(err) != Quirk || d.o.Quirks.IfNoneMatch == "on" || d.traits.unconditional.Swap(true) {
+		return false
+	}
+	d.o.Log.Warn("the store knows no conditional create; looking before each put instead", "error", err)
+	return true
+}
+
+// settle judges what a put or the completion of an upload has brought.
+func (d *delivery) settle(ctx context.Context, o Object, stored Stored, by string, err error) (proof, error) {
+	switch {
+	case ClassOf(err) == Confirmed:
 		by = "stat"
-	case Quirk:
-		if u.unconditional {
-			return proof{}, err
-		}
-		u.unconditional = true
-		u.o.Log.Warn("the store knows no conditional create; looking before each put instead", "error", err)
-		return u.putUnconditional(ctx, o)
-	default:
-		if err != nil {
-			return proof{}, err
-		}
+	case err != nil:
+		return proof{}, err
 	}
-	if stored.Checksum == (Checksum{}) {
-		return u.confirm(ctx, o)
+	word, class := o.Match(stored)
+	switch class {
+	case Confirmed:
+		return proof{stored, word, by}, nil
+	case CannotCompare: // it names no checksum, or another kind
+		return d.confirm(ctx, o)
 	}
-	if err := compare(o, stored); err != nil {
-		return proof{}, &Error{Class: Transfer, Err: err}
-	}
-	return proof{stored, by}, nil
+	return proof{}, &Error{Class: Transfer, Err: differs(o, stored)}
 }
 
 // confirm looks at what a put has left whose answer named no checksum. That
 // something else lies there is no conflict then: whoever answered (a captive
 // portal) is not our store.
-func (u *Uploader) confirm(ctx context.Context, o Object) (proof, error) {
-	p, err := u.look(ctx, o)
+func (d *delivery) confirm(ctx context.Context, o Object) (proof, error) {
+	p, err := d.look(ctx, o)
 	if ClassOf(err) == KeyConflict {
 		err = &Error{Class: Unknown, Err: fmt.Errorf("what answers is not the store: %w", err)}
 	}
 	return p, err
 }
 
-// putUnconditional is for stores without If-None-Match: it never puts over
-// what it cannot see.
-func (u *Uploader) putUnconditional(ctx context.Context, o Object) (proof, error) {
-	p, err := u.look(ctx, o)
+// unseen is for stores without If-None-Match: it never puts over what it
+// cannot see.
+func (d *delivery) unseen(ctx context.Context, o Object, put func(context.Context, Object) (proof, error)) (proof, error) {
+	p, err := d.look(ctx, o)
 	if err == nil || !absent(err) {
 		return p, err
 	}
-	if _, err := o.Body.Seek(0, 0); err != nil {
-		return proof{}, &Error{Class: Transfer, Err: err}
-	}
-	return u.put(ctx, o)
+	return put(ctx, o)
 }
 
 // absent tells whether an object may be put after a look at its key ended
@@ -210,37 +231,33 @@ func absent(err error) bool {
 // look compares what is there with ours. Its error is of class NoneThere,
 // CannotTell, KeyConflict or CannotCompare, or one of the endpoint; instead of
 // CannotTell it is Quirk where the store knows no conditional create.
-func (u *Uploader) look(ctx context.Context, o Object) (proof, error) {
-	stored, err := u.o.Store.Stat(ctx, o.Key)
-	if ClassOf(err) == CannotTell && u.unconditional {
+func (d *delivery) look(ctx context.Context, o Object) (proof, error) {
+	stored, err := d.o.Store.Stat(ctx, o.Key)
+	if ClassOf(err) == CannotTell && d.traits.unconditional.Load() {
 		// It may not be put over what cannot be seen. The store's word that it
 		// knows no condition may be forged: the next try asks again.
-		u.unconditional = false
+		d.traits.unconditional.Store(d.o.Quirks.IfNoneMatch == "off")
 		return proof{}, &Error{Class: Quirk, Err: errors.New("neither a conditional create nor a look at the key is possible")}
 	}
 	if err != nil {
 		return proof{}, err
 	}
-	if stored.Size == o.Size && stored.Checksum == (Checksum{}) {
-		return proof{}, &Error{Class: CannotCompare, Err: errors.New("the store names no checksum")}
+	word, class := o.Match(stored)
+	switch class {
+	case Confirmed:
+		return proof{stored, word, "stat"}, nil
+	case CannotCompare:
+		return proof{}, &Error{Class: class, Err: errors.New("the store names no checksum")}
 	}
-	if err := compare(o, stored); err != nil {
-		return proof{}, &Error{Class: KeyConflict, Err: err}
-	}
-	return proof{stored, "stat"}, nil
+	return proof{}, &Error{Class: class, Err: differs(o, stored)}
 }
 
-// compare tells whether the store's figures are ours. The store's SHA-256 of
-// the whole object is the only checksum that counts.
-func compare(o Object, s Stored) error {
-	want := Checksum{Algorithm: "SHA256", Type: "FULL_OBJECT", Value: base64.StdEncoding.EncodeToString(o.SHA256[:])}
-	switch {
-	case s.Size != o.Size:
+// differs says in what the store's figures are not ours.
+func differs(o Object, s Stored) error {
+	if s.Size != o.Size {
 		return fmt.Errorf("%s: the store has %d bytes, ours are %d", o.Key, s.Size, o.Size)
-	case s.Checksum != want:
-		return fmt.Errorf("%s: the store's checksum is another than ours", o.Key)
 	}
-	return nil
+	return fmt.Errorf("%s: the store's checksum is another than ours", o.Key)
 }
 
 // judge looks at the file when a transfer failed. What differs from its seal
@@ -252,11 +269,11 @@ func judge(err error, b *body) error {
 	first := b.fault
 	again := b.check()
 	switch {
-	case differs(first) && differs(again):
+	case altered(first) && altered(again):
 		return &Error{Class: LocalCorruption, Err: again}
-	case again != nil && !differs(again):
+	case again != nil && !altered(again):
 		return &Error{Class: Unreadable, Err: again}
-	case first != nil && !differs(first):
+	case first != nil && !altered(first):
 		return &Error{Class: Unreadable, Err: first}
 	case ClassOf(err) != Transfer:
 		return &Error{Class: Transfer, Err: first}
@@ -264,21 +281,25 @@ func judge(err error, b *body) error {
 	return err
 }
 
-// differs tells a file that is not what was sealed from one that cannot be read.
-func differs(err error) bool {
+// altered tells a file that is not what was sealed from one that cannot be read.
+func altered(err error) bool {
 	return errors.Is(err, errDiffers) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // receipt is the proof as it is written to the card.
-func (u *Uploader) receipt(o Object, p proof) segment.Receipt {
-	now := u.stamp()
+func (d *delivery) receipt(o Object, p proof) segment.Receipt {
+	now := d.o.stamp()
 	state := "unsynchronised"
 	if now.Synchronised {
 		state = "synchronised"
 	}
-	return segment.Receipt{
-		Endpoint: u.o.Endpoint, Bucket: u.o.Bucket, Key: o.Key, Size: o.Size, SHA256: hex.EncodeToString(o.SHA256[:]),
-		Checksum: segment.Checksum(p.stored.Checksum), ETag: p.stored.ETag, VersionID: p.stored.VersionID,
-		Proved: segment.Proof(u.o.Proved), By: p.by, Mode: u.o.Mode, At: moment(now.Time).Truncate(time.Second), Clock: state,
+	r := segment.Receipt{
+		Endpoint: d.o.Endpoint, Bucket: d.o.Bucket, Key: o.Key, Size: o.Size, SHA256: hex.EncodeToString(o.SHA256[:]),
+		Checksum: segment.Checksum(p.word), ETag: p.stored.ETag, VersionID: p.stored.VersionID,
+		Proved: segment.Proof(d.o.Proved), By: p.by, Mode: d.o.Mode, At: moment(now.Time).Truncate(time.Second), Clock: state,
 	}
+	if p.word.Type == Composite {
+		r.PartSize = PartSize
+	}
+	return r
 }

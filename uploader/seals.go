@@ -1,6 +1,10 @@
 package uploader
 
-import "canseal/segment"
+import (
+	"time"
+
+	"canseal/segment"
+)
 
 // seals remembers the seal lines of one SESSION: the queue goes through the
 // card folder by folder.
@@ -30,4 +34,16 @@ func (s *seals) line(card segment.Card, n segment.Name) (line segment.SealLine, 
 	}
 	line, ok = s.lines[n.Split]
 	return line, ok, nil
+}
+
+// otherCard tells whether a segment was judged by the line of another card,
+// which has been exchanged meanwhile. The queue is made anew then.
+func (u *Uploader) otherCard(n segment.Name, judgedBy segment.SealLine) bool {
+	u.seals = seals{}
+	line, ok, err := u.seals.line(u.o.Card, n)
+	if err == nil && ok && line.SHA256 == judgedBy.SHA256 {
+		return false
+	}
+	u.scanned = time.Time{}
+	return true
 }

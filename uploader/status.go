@@ -75,9 +75,8 @@ func (u *Uploader) Status() Status {
 	return s
 }
 
-// publish brings the state up to date for Status. doing overrides the state
-// while the work lasts.
-func (u *Uploader) publish(doing string) {
+// publish brings the state up to date for Status.
+func (u *Uploader) publish() {
 	b := u.breaker
 	state, class := b.state(), ""
 	var nextTry *time.Time
@@ -86,8 +85,8 @@ func (u *Uploader) publish(doing string) {
 		at := b.until.UTC().Truncate(time.Second)
 		nextTry = &at
 	}
-	if doing != "" {
-		state = doing
+	if len(u.flying) > 0 {
+		state = "sending"
 	}
 	q := u.waiting()
 	u.mu.Lock()
@@ -120,19 +119,16 @@ func (u *Uploader) waiting() Queue {
 		}
 	}
 	if q.Segments > 0 {
-		q.Oldest, q.ETA = oldest.String(), u.rate.eta(q.Bytes)
+		q.Oldest, q.ETA = oldest.String(), u.rate.eta(q.Bytes)/int64(u.o.Workers)
 	}
 	return q
 }
 
-// count adds up what was read of a file in vain.
-func (u *Uploader) count(b *body, err error) {
-	if err == nil || b.read == 0 {
-		return
-	}
+// waste adds up what was read and sent in vain.
+func (u *Uploader) waste(bytes int64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.state.ResentBytes += b.read
+	u.state.ResentBytes += bytes
 }
 
 // rate is how fast segments went so far.
@@ -142,7 +138,7 @@ type rate struct {
 }
 
 func (r *rate) add(sent segment.Receipt, took time.Duration) {
-	if sent.By != "put" {
+	if sent.By == "stat" {
 		return
 	}
 	r.bytes += sent.Size

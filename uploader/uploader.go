@@ -24,6 +24,10 @@ type Options struct {
 	Prefix   string // of all keys, without slash at the end; mostly empty
 	Proved   string // tls or plain: what a receipt of this store is worth
 
+	Order   string // oldest (default), newest, mixed: of segments that are not pinned
+	Workers int    // segments at once, default 1
+	Quirks  Quirks
+
 	Heartbeat  time.Duration                  // of device.json; default 5 min
 	DeviceJSON func() []byte                  // nil: no heartbeat, and segments are the probes
 	EventsJSON func() ([]byte, bool)          // events.jsonl, and whether it has changed since the last call; may be nil
@@ -38,27 +42,41 @@ type Options struct {
 	Event func(kind, what string, bus uint8, detail map[string]any)
 }
 
+// Quirks say what the store can do, where finding out is not wanted. Empty and
+// auto: it is found out.
+type Quirks struct {
+	IfNoneMatch       string // auto, on, off
+	Checksum          string // auto and sha256; crc32c, md5: what travels with an object instead
+	MultipartChecksum string // auto, sha256, etag_only
+}
+
 // Uploader is a component: New, then Run.
 type Uploader struct {
 	o     Options
 	poked chan struct{}
+	woken chan struct{} // a delivery has ended
 	turn  chan struct{} // held by whoever works: Run, or Drain
 
 	// Owned by the holder of turn:
-	seals         seals
-	breaker       breaker
-	beatAt        time.Time
-	events        []byte // events.jsonl, while it is owed
-	started       time.Time
-	scanned       time.Time // zero: the queue is to be read from the card
-	queue         []item
-	owed          map[segment.Name]segment.Receipt // the card took no receipt
-	puts          uint64
-	unconditional bool // the store knows no If-None-Match
-	watch         watch
-	rate          rate
+	seals   seals
+	breaker breaker
+	beatAt  time.Time
+	events  []byte // events.jsonl, while it is owed
+	started time.Time
+	scanned time.Time // zero: the queue is to be read from the card
+	queue   []item
+	owed    map[segment.Name]segment.Receipt // the card took no receipt
+	flying  map[segment.Name]flight
+	stale   []stale // uploads to abort
+	puts    uint64
+	turns   int // segments sent, for Mixed
+	watch   watch
+	rate    rate
+	traits  traits
 
 	mu     sync.Mutex // held for moments only
+	landed []landing
+	aloft  []segment.Name // the names of flying
 	parked map[segment.Name]parking
 	resend bool // Retry(true): receipts of other stores do not count
 	hurry  bool // Retry: try at once
@@ -82,8 +100,13 @@ func New(o Options) *Uploader {
 	if o.Event == nil {
 		o.Event = func(string, string, uint8, map[string]any) {}
 	}
-	u := &Uploader{o: o, poked: make(chan struct{}, 1), turn: make(chan struct{}, 1),
-		owed: map[segment.Name]segment.Receipt{}, parked: map[segment.Name]parking{}}
+	if o.Workers <= 0 {
+		o.Workers = 1
+	}
+	u := &Uploader{o: o, poked: make(chan struct{}, 1), woken: make(chan struct{}, 1), turn: make(chan struct{}, 1),
+		flying: map[segment.Name]flight{}, owed: map[segment.Name]segment.Receipt{}, parked: map[segment.Name]parking{}}
+	u.traits.unconditional.Store(o.Quirks.IfNoneMatch == "off")
+	u.traits.etagOnly.Store(o.Quirks.MultipartChecksum == "etag_only")
 	u.started = time.Now()
 	if o.DeviceJSON != nil {
 		u.beatAt = u.started
@@ -120,6 +143,9 @@ func (u *Uploader) Run(ctx context.Context) error {
 			u.sleep(ctx, wait)
 		}
 	}
+	u.turn <- struct{}{}
+	defer func() { <-u.turn }()
+	u.await(ctx)
 	return nil
 }
 
@@ -142,7 +168,10 @@ func (u *Uploader) step(ctx context.Context) time.Duration {
 // work does the next task; it tells how long to rest where there is none.
 func (u *Uploader) work(ctx context.Context) time.Duration {
 	now := time.Now()
-	i := pick(u.queue, now)
+	i := -1
+	if u.room() {
+		i = pick(u.queue, u.o.Order, u.turns, now, u.busy)
+	}
 	var ready time.Time
 	if i >= 0 {
 		ready = latest(u.queue[i].after, u.started)
@@ -152,9 +181,13 @@ func (u *Uploader) work(ctx context.Context) time.Duration {
 	case beat:
 		u.beat(ctx)
 	case send:
-		u.send(ctx, i)
+		u.launch(ctx, i)
+	case rest:
+		if u.tidy(ctx) {
+			wait = 0
+		}
 	}
-	u.publish("")
+	u.publish()
 	return wait
 }
 
@@ -168,6 +201,7 @@ func (u *Uploader) sleep(ctx context.Context, wait time.Duration) {
 	select {
 	case <-ctx.Done():
 	case <-t.C:
+	case <-u.woken:
 	case <-u.poked:
 		u.Poke() // refresh takes it
 	}
@@ -184,17 +218,39 @@ func (u *Uploader) Drain(ctx context.Context) error {
 		return ctx.Err()
 	}
 	defer func() { <-u.turn }()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	u.scanned = time.Time{}
 	u.refresh()
 	if !u.breaker.probing() {
 		u.breaker = u.breaker.hurry(time.Now())
 	}
-	for ctx.Err() == nil && u.work(ctx) == 0 && !u.breaker.stopped {
-	}
+	u.workOff(ctx)
 	if u.o.DeviceJSON != nil && !u.breaker.stopped && ctx.Err() == nil {
 		u.beat(ctx)
 	}
 	return u.left(ctx)
+}
+
+// workOff works until nothing can be done and nothing is under way.
+func (u *Uploader) workOff(ctx context.Context) {
+	for tries := 0; ctx.Err() == nil && (!u.breaker.stopped || tries == 0 || len(u.flying) > 0); tries++ {
+		if u.work(ctx) == 0 {
+			u.reap()
+			continue
+		}
+		if len(u.flying) == 0 {
+			break
+		}
+		select {
+		case <-u.woken:
+		case <-ctx.Done():
+		}
+		u.reap()
+	}
+	if ctx.Err() != nil {
+		u.await(ctx)
+	}
 }
 
 // left tells why segments are left.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"maps"
 	"path"
 	"slices"
@@ -18,6 +17,7 @@ import (
 // was set; and reads the card again where that is due.
 func (u *Uploader) refresh() {
 	now := time.Now()
+	u.reap()
 	select {
 	case <-u.poked:
 		u.scanned = time.Time{}
@@ -32,7 +32,7 @@ func (u *Uploader) refresh() {
 			u.queue[i].after = time.Time{}
 		}
 	}
-	if hurry || u.breaker.stopped && u.watch.changed(u.stamp()) {
+	if hurry || u.breaker.stopped && u.watch.changed(u.o.stamp()) {
 		u.breaker = u.breaker.hurry(now)
 	}
 	if u.scanned.IsZero() || now.Sub(u.scanned) >= u.o.Heartbeat {
@@ -62,10 +62,12 @@ func (u *Uploader) scan(now time.Time) {
 		_, isParked := parked[n]
 		_, isOwed := u.owed[n]
 		return isParked || isOwed
-	}, func(s segment.Segment) bool {
+	}, func(s segment.Segment) (send, again bool) {
 		r := s.Receipt
-		return !s.Sent() || resend && (r.Endpoint != u.o.Endpoint || r.Bucket != u.o.Bucket)
+		plain := s.Sent() && r.Proved == segment.ProvedPlain && u.o.Proved == string(segment.ProvedTLS)
+		return !s.Sent() || plain || resend && (r.Endpoint != u.o.Endpoint || r.Bucket != u.o.Bucket), plain
 	})
+	u.findStale(listing, known)
 }
 
 // settle writes the receipts for which the card had no room. One for a segment
@@ -99,38 +101,20 @@ func (u *Uploader) unpark(now time.Time) {
 	}
 }
 
-// send puts one segment of the queue.
-func (u *Uploader) send(ctx context.Context, i int) {
-	u.publish("sending")
-	it, started := &u.queue[i], time.Now()
-	r, err := u.offer(ctx, it)
-	switch {
-	case err == nil:
-		u.rate.add(r, time.Since(started))
-		u.arrived(i, r)
-	case ctx.Err() != nil: // it tells nothing of the store
-	case errors.Is(err, errNotNow):
-		u.queue = slices.Delete(u.queue, i, i+1) // until the next scan
-	default:
-		u.failed(i, err)
-	}
-}
-
 // arrived writes the receipt. Where the card takes none it is kept in memory
 // and tried again with each scan; after a restart the store will say that it
 // has the object.
-func (u *Uploader) arrived(i int, r segment.Receipt) {
-	it := u.queue[i]
-	if r.By == "put" {
-		u.puts++
-	}
+func (u *Uploader) arrived(it *item, r segment.Receipt) {
 	if err := u.o.Card.WriteReceipt(it.Name, r); err != nil {
 		u.owed[it.Name] = r
 		u.o.Log.Error("receipt not written", "segment", it.Name, "error", err)
 	}
 	u.o.Confirmed()
 	u.o.Log.Info("segment confirmed", "segment", it.Name, "bytes", r.Size, "by", r.By)
-	u.queue = slices.Delete(u.queue, i, i+1)
+	if it.upload != nil {
+		u.stale = append(u.stale, stale{it.Name, it.upload, r.By == "complete"})
+	}
+	u.queue = slices.DeleteFunc(u.queue, func(other item) bool { return other.Name == it.Name })
 	u.resume(true)
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -139,8 +123,9 @@ func (u *Uploader) arrived(i int, r segment.Receipt) {
 	u.state.Last = &Last{it.Session, it.Split, r.At}
 }
 
-// failed acts on the class of an error that a segment met.
-func (u *Uploader) failed(i int, err error) {
+// failed acts on the class of an error that a segment met, which was sent at
+// some time.
+func (u *Uploader) failed(i int, err error, began time.Time) {
 	it, class := &u.queue[i], ClassOf(err)
 	rule := RuleOf(class)
 	switch {
@@ -152,8 +137,11 @@ func (u *Uploader) failed(i int, err error) {
 		it.after = time.Now().Add(rule.Pause(it.failures, u.o.Random(), 0))
 		it.failures++
 		u.o.Log.Info("segment will be sent again", "segment", it.Name, "error", err)
+	case u.breaker.stopped && began.Before(u.breaker.since):
+		// It was on its way together with the one that has stopped the flow.
 	default:
 		u.stop(err)
+		u.suspect(it)
 	}
 }
 
@@ -190,7 +178,7 @@ func (u *Uploader) park(i int, class Class, err error) {
 func (u *Uploader) stop(err error) {
 	before := u.breaker
 	u.breaker = before.fail(err, time.Now(), u.o.Random())
-	u.watch.arm(u.stamp())
+	u.watch.arm(u.o.stamp())
 	b := u.breaker
 	if before.stopped && before.class == b.class {
 		u.o.Log.Debug("store still refuses", "class", b.class, "failures", b.failures)
@@ -275,12 +263,12 @@ func (u *Uploader) missed(ctx context.Context, name string, err error) {
 }
 
 // stamp is the present time and what is known of it.
-func (u *Uploader) stamp() clock.Stamp {
-	if u.o.Clock == nil {
+func (o *Options) stamp() clock.Stamp {
+	if o.Clock == nil {
 		now := time.Now().UnixNano()
 		return clock.Stamp{Time: now, Wall: now, Boot: now}
 	}
-	return u.o.Clock.Now()
+	return o.Clock.Now()
 }
 
 // watch notices that the clock was set or synchronised.

@@ -10,6 +10,7 @@ import (
 const (
 	answerPace   = 64 << 10
 	refusalLimit = 64 << 10 // so a refusal has one Stall
+	partsLimit   = 1 << 20  // answers about multipart uploads
 	listLimit    = 4 << 20  // one page: 1000 keys at most
 	listPages    = 1000
 )

@@ -60,6 +60,7 @@ var codes = map[string]uploader.Class{
 	"RequestTimeout": uploader.Network,
 	"BadDigest":      uploader.Transfer, "IncompleteBody": uploader.Transfer, "NoSuchUpload": uploader.Transfer, "InvalidDigest": uploader.Transfer,
 	"XAmzContentSHA256Mismatch": uploader.Transfer, "XAmzContentChecksumMismatch": uploader.Transfer,
+	"InvalidPart": uploader.Transfer, "InvalidPartOrder": uploader.Transfer, "EntityTooSmall": uploader.Transfer,
 	"EntityTooLarge":       uploader.TooLarge,
 	"RequestTimeTooSkewed": uploader.Clock,
 	"NoSuchBucket":         uploader.Config, "PermanentRedirect": uploader.Config, "TemporaryRedirect": uploader.Config,
@@ -98,6 +99,10 @@ var table = []rule{
 	{"no such object", func(s *seen) bool {
 		return s.status == 404 && s.code != "NoSuchBucket" && (s.op == opStat || s.op == opGet)
 	}, uploader.NoneThere},
+	{"no such upload", func(s *seen) bool {
+		return s.op.inUpload() && (s.code == "NoSuchUpload" || s.status == 404 && s.code != "NoSuchBucket")
+	}, uploader.NoneThere},
+	{"403 on a list of parts", func(s *seen) bool { return s.status == 403 && s.op == opParts && codes[s.code] == 0 }, uploader.CannotTell},
 	{"a lack of support for a header of ours", func(s *seen) bool { return s.status == 501 || s.status == 400 && oursHeader(s.header) }, uploader.Quirk},
 	{"a known code", func(s *seen) bool { _, ok := codes[s.code]; return ok }, uploader.Unknown}, // the class is the code's
 	{"403 on a look at our own key", func(s *seen) bool { return s.status == 403 && s.op == opStat }, uploader.CannotTell},
@@ -121,7 +126,8 @@ func isA[E error](err error) bool {
 }
 
 func oursHeader(h string) bool {
-	return strings.EqualFold(h, "If-None-Match") || strings.EqualFold(h, headerSHA256) || strings.EqualFold(h, "x-amz-sdk-checksum-algorithm")
+	return strings.EqualFold(h, "If-None-Match") || strings.EqualFold(h, headerSHA256) || strings.EqualFold(h, headerCRC32C) ||
+		strings.EqualFold(h, "x-amz-sdk-checksum-algorithm") || strings.EqualFold(h, "x-amz-checksum-algorithm")
 }
 
 // classOf looks a sight up in the table.

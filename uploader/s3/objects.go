@@ -9,7 +9,6 @@ import (
 	"io"
 	"iter"
 	"maps"
-	"net/http"
 	"regexp"
 	"time"
 
@@ -23,7 +22,8 @@ var keyForm = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A
 
 const (
 	headerSHA256 = "x-amz-checksum-sha256"
-	fullObject   = "FULL_OBJECT"
+	headerCRC32C = "x-amz-checksum-crc32c"
+	fullObject   = uploader.FullObject
 )
 
 // Create puts an object under a free key (If-None-Match: *).
@@ -37,39 +37,15 @@ const (
 func (c *Client) Create(ctx context.Context, o uploader.Object) (uploader.Stored, error) {
 	x := new(exchange)
 	stored, err := c.send(ctx, x, o, true)
-	var e *uploader.Error
-	taken := errors.As(err, &e) && e.Status == http.StatusPreconditionFailed
-	if !taken && !(err != nil && x.broken() && ctx.Err() == nil) {
-		return stored, err
+	if err != nil {
+		return c.refusedCreate(ctx, x, o, err)
 	}
-	there, statErr := c.Stat(ctx, o.Key)
-	switch {
-	case statErr == nil:
-		e.Class = compare(o, there)
-	case taken && !transient(statErr):
-		e.Class, e.Err = uploader.CannotCompare, statErr
-	case taken:
-		return there, statErr
-	}
-	return there, e
+	return stored, nil
 }
 
 func transient(err error) bool {
 	c := uploader.ClassOf(err)
 	return c == uploader.Network || c == uploader.Busy
-}
-
-// compare judges what lies under a key that was to be free.
-func compare(o uploader.Object, there uploader.Stored) uploader.Class {
-	switch {
-	case there.Size != o.Size:
-		return uploader.KeyConflict
-	case there.Checksum.Algorithm != "SHA256" || there.Checksum.Type != fullObject:
-		return uploader.CannotCompare
-	case there.Checksum.Value != base64.StdEncoding.EncodeToString(o.SHA256[:]):
-		return uploader.KeyConflict
-	}
-	return uploader.Confirmed
 }
 
 // Replace puts an object, whatever is there.
@@ -91,24 +67,27 @@ func (c *Client) send(ctx context.Context, x *exchange, o uploader.Object, creat
 	if meta == nil {
 		meta = make(map[string]string, 1)
 	}
-	want := base64.StdEncoding.EncodeToString(o.SHA256[:])
-	meta[headerSHA256] = want
+	md5, name, value := "", headerSHA256, base64.StdEncoding.EncodeToString(o.SHA256[:])
+	switch o.Send.Algorithm {
+	case "CRC32C":
+		name, value = headerCRC32C, o.Send.Value
+	case "MD5":
+		md5 = o.Send.Value
+	}
+	if md5 == "" {
+		meta[name] = value
+	}
 	opts := minio.PutObjectOptions{UserMetadata: meta, DisableMultipart: true, DisableContentSha256: c.mode.Unsigned}
 	if create {
 		opts.SetMatchETagExcept("*")
 	}
-	info, err := c.core.Client.PutObject(x.in(ctx), c.o.Bucket, o.Key, &body{r: o.Body, left: o.Size, size: o.Size, x: x}, o.Size, opts)
+	content := &body{r: o.Body, left: o.Size, size: o.Size, x: x}
+	info, err := c.core.PutObject(x.in(ctx), c.o.Bucket, o.Key, content, o.Size, md5, "", opts)
 	if err != nil {
 		return uploader.Stored{}, c.refused(x, err)
 	}
-	stored := uploader.Stored{Size: o.Size, ETag: c.label(info.ETag), VersionID: c.label(info.VersionID), Checksum: checksum(info.ChecksumSHA256, info.ChecksumMode)}
-	if v := stored.Checksum.Value; v != "" && v != want {
-		return stored, own(uploader.Transfer, fmt.Errorf("put %s: the store answers another checksum", o.Key))
-	}
-	if c.mode.Proved == "tls" {
-		c.o.Accepted()
-	}
-	return stored, nil
+	return c.arrived(o, uploader.Stored{Size: o.Size, ETag: c.label(info.ETag), VersionID: c.label(info.VersionID),
+		Checksum: worded(info.ChecksumSHA256, info.ChecksumCRC32C, info.ChecksumMode)})
 }
 
 // Stat asks for size and checksum. A missing object is of class NoneThere. A
@@ -125,7 +104,7 @@ func (c *Client) Stat(ctx context.Context, key string) (uploader.Stored, error) 
 	}
 	return uploader.Stored{
 		Size: info.Size, ETag: c.label(info.ETag), VersionID: c.label(info.VersionID),
-		Checksum: checksum(info.ChecksumSHA256, info.ChecksumMode),
+		Checksum: worded(info.ChecksumSHA256, info.ChecksumCRC32C, info.ChecksumMode),
 	}, nil
 }
 
@@ -204,6 +183,17 @@ func checkKey(key string) error {
 }
 
 func own(c uploader.Class, err error) *uploader.Error { return &uploader.Error{Class: c, Err: err} }
+
+// worded reads the store's word about an object: its SHA-256, else a CRC-32C.
+func worded(sha256, crc32c, kind string) uploader.Checksum {
+	if c := checksum(sha256, kind); c != (uploader.Checksum{}) {
+		return c
+	}
+	if raw, err := base64.StdEncoding.DecodeString(crc32c); err == nil && len(raw) == 4 && (kind == "" || kind == fullObject) {
+		return uploader.Checksum{Algorithm: "CRC32C", Type: fullObject, Value: crc32c}
+	}
+	return uploader.Checksum{}
+}
 
 // checksum reads the store's word. A store that names no type and whose value
 // has no part count means the whole object.

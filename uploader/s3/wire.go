@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"bytes"
 	"context"
 	"encoding/xml"
 	"io"
@@ -61,7 +62,15 @@ const (
 	opStat
 	opGet
 	opList
+	opBegin
+	opPart
+	opParts
+	opComplete
+	opAbort
 )
+
+// inUpload tells whether a request is about a multipart upload that has begun.
+func (o operation) inUpload() bool { return o >= opPart && o <= opAbort }
 
 // exchange is what was seen of one request: by the dialer, on the connection,
 // in the answer. It travels in the request's context, because minio-go keeps
@@ -226,6 +235,13 @@ func (w *wire) read(x *exchange, resp *http.Response, end func()) {
 		body.left, body.cut = x.limit+1, x.answerCut
 		resp.Body = body
 		return
+	case carries && (x.op == opBegin || x.op == opParts || x.op == opComplete):
+		body.left, body.cut = partsLimit+1, x.answerCut
+		resp.Body = body
+		if x.op == opComplete {
+			w.completed(x, resp)
+		}
+		return
 	case resp.StatusCode >= 300:
 		text, _ := io.ReadAll(body)
 		a.parse(text, resp.Header)
@@ -235,6 +251,21 @@ func (w *wire) read(x *exchange, resp *http.Response, end func()) {
 	body.Close()
 	resp.Body = http.NoBody
 	x.note(func() { x.answer = a })
+}
+
+// completed reads the answer to a completion: a store that has begun it with
+// 200, to keep the connection alive, can only say there that it has failed.
+func (w *wire) completed(x *exchange, resp *http.Response) {
+	text, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	resp.Body = io.NopCloser(bytes.NewReader(text))
+	if err != nil {
+		return // the cut is noted
+	}
+	var a answer
+	if a.parse(text, resp.Header); a.XMLName.Local == "Error" {
+		x.note(func() { x.answer = a })
+	}
 }
 
 func (a *answer) parse(text []byte, h http.Header) {

@@ -199,37 +199,6 @@ func loadBundle(c *config.Config, card durable.FS, now time.Time) (*certs.Bundle
 	return bundle, nil
 }
 
-// Create, Replace and Stat are those of the client.
-func (s *store) Create(ctx context.Context, o uploader.Object) (uploader.Stored, error) {
-	client, err := s.open()
-	if err != nil {
-		return uploader.Stored{}, err
-	}
-	stored, err := client.Create(ctx, o)
-	s.judge(err)
-	return stored, err
-}
-
-func (s *store) Replace(ctx context.Context, o uploader.Object) (uploader.Stored, error) {
-	client, err := s.open()
-	if err != nil {
-		return uploader.Stored{}, err
-	}
-	stored, err := client.Replace(ctx, o)
-	s.judge(err)
-	return stored, err
-}
-
-func (s *store) Stat(ctx context.Context, key string) (uploader.Stored, error) {
-	client, err := s.open()
-	if err != nil {
-		return uploader.Stored{}, err
-	}
-	stored, err := client.Stat(ctx, key)
-	s.judge(err)
-	return stored, err
-}
-
 // Bundle is what is trusted, nil where nothing was loaded.
 func (s *store) Bundle() *certs.Bundle {
 	s.mu.Lock()

@@ -15,6 +15,7 @@ type Control struct {
 	StopAt     float64 // a value up to here pauses
 	PreTrigger time.Duration
 	MaxPause   time.Duration // 0: no limit
+	Authentic  bool          // only frames with the verdict authentic steer
 	Pin        bool          // segments recorded after a resume by the signal are pinned
 }
 

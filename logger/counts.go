@@ -192,6 +192,7 @@ type snapshot struct {
 	openBytes      int64
 	card           can.State
 	since          time.Time
+	crypt          []CryptStatus
 }
 
 func stateText(paused bool) string {
@@ -203,7 +204,7 @@ func stateText(paused bool) string {
 
 // publish shows the present state to Status.
 func (r *recorder) publish() {
-	s := snapshot{counts: r.counts, session: r.session, split: r.split, card: r.card, state: "stopped"}
+	s := snapshot{counts: r.counts, session: r.session, split: r.split, card: r.card, state: "stopped", crypt: r.crypt}
 	if r.seg != nil {
 		s.openBytes = r.seg.w.Size()
 	}

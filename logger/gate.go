@@ -70,6 +70,9 @@ func (r *recorder) admit(e *can.Event) bool {
 		return false
 	case held:
 		r.counts.leave(e.Bus, paused, c.hold(e))
+		if j := r.judges.by[e.Bus%buses]; j != nil {
+			j.waiting.written(r.at, e.Time)
+		}
 		return false
 	}
 	return true
@@ -82,7 +85,11 @@ func (r *recorder) steer(c *control, e *can.Event) bool {
 		r.resume(c, e.Time, can.ResumedByLimit, nil)
 	}
 	held := c.paused
-	switch c.read(&e.Frame) {
+	verb := goOn
+	if !c.o.Authentic || e.Verdict == can.Authentic {
+		verb = c.read(&e.Frame)
+	}
+	switch verb {
 	case pause:
 		c.pause(e)
 		r.turned(c, e.Time, can.PausedByControl)

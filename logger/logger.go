@@ -16,6 +16,7 @@ type Logger struct {
 	tell     *teller
 	keep     *keeper
 	recorder *recorder
+	memories chan memory
 	ready    chan struct{}
 	ended    chan struct{}
 
@@ -37,6 +38,9 @@ func Prepare(o Options) (*Logger, Recovery, error) {
 		return nil, Recovery{}, fmt.Errorf("logger: %w", err)
 	}
 	l := newLogger(o)
+	if err := l.recorder.unjudged; err != nil {
+		return nil, Recovery{}, fmt.Errorf("logger: %w", err)
+	}
 	var rec Recovery
 	if err := l.recorder.checkCard(); err != nil {
 		rec.Problems = append(rec.Problems, err)
@@ -48,7 +52,10 @@ func Prepare(o Options) (*Logger, Recovery, error) {
 }
 
 func newLogger(o Options) *Logger {
-	l := &Logger{o: o.withDefaults(), ready: make(chan struct{}), ended: make(chan struct{}), snap: snapshot{since: time.Now()}}
+	l := &Logger{
+		o: o.withDefaults(), memories: make(chan memory, 64), ready: make(chan struct{}), ended: make(chan struct{}),
+		snap: snapshot{since: time.Now()},
+	}
 	l.tell = newTeller(&l.o)
 	l.keep = newKeeper(&l.o, l.tell)
 	l.recorder = newRecorder(l)
@@ -65,6 +72,7 @@ func (l *Logger) Run(ctx context.Context) error {
 	var tellers, keepers sync.WaitGroup
 	keepersStop := make(chan struct{})
 	tellers.Go(l.tell.run)
+	tellers.Go(l.keepMemories)
 	keepers.Go(func() {
 		<-l.ready // the card is the recorder's until a segment is open
 		l.keep.run(keepersStop)
@@ -75,6 +83,7 @@ func (l *Logger) Run(ctx context.Context) error {
 	keepers.Wait()
 	l.recorder.publish()
 	close(l.tell.lines)
+	close(l.memories)
 	tellers.Wait()
 	if !ended(err) {
 		return fmt.Errorf("record: %w", err)

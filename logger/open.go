@@ -79,6 +79,7 @@ func (r *recorder) open() {
 	}
 	now := r.o.Clock.Now()
 	r.anchor(now, false)
+	r.introduce(now.Time)
 	r.repeatPauses(now.Time)
 	r.pin()
 	r.writeLosses()
@@ -158,6 +159,9 @@ func (r *recorder) start(file durable.File, name segment.Name, now clock.Stamp) 
 	h := r.o.Header
 	h.Start, h.ClockOffset, h.Device = now.Time, now.Offset, string(r.o.Device)
 	h.Session, h.Split, h.Flush = name.Session, name.Split, r.o.Flush
+	r.judges.each(func(j *judge) {
+		h.Cancrypt, h.Plain = append(h.Cancrypt, j.describe()), h.Plain || j.o.Options.Plaintext
+	})
 	if space, err := r.o.Card.Space(); err == nil {
 		h.StorageTotal, h.StorageFree = space.Total>>10, space.Free>>10
 	}

@@ -72,6 +72,7 @@ type Bus struct {
 	Role      string   // of CANcrypt: off, judge, member
 	Filter    []Filter // nil: everything is recorded
 	Control   *Control // nil: recording never pauses
+	Judge     *Judge   // nil: frames are not judged
 }
 
 // Link is what is known of a bus's interface.

@@ -134,6 +134,13 @@ func (q *queue) overflow(into *losses) (states []can.Event) {
 	return states
 }
 
+// ending reports that nothing more will come.
+func (q *queue) ending() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.end != nil
+}
+
 // empty reports that nothing waits.
 func (q *queue) empty() bool {
 	q.mu.Lock()

@@ -43,16 +43,26 @@ type recorder struct {
 	card    can.State
 	states  stateBoard
 
+	judges   judges
+	unjudged error         // why judges is empty
+	time     timeline      // for the judges
+	at       uint64        // events of the queue that are recorded
+	crypt    []CryptStatus // as Status shows it
+	hidden   mdf.Frame     // room for a frame with ciphertext
+
 	gates    gates
 	late     can.Event // room for a frame of a pre-trigger
 	pinsFull bool      // no pin by trigger: half of the card is pinned
 }
 
 func newRecorder(l *Logger) *recorder {
-	return &recorder{
+	r := &recorder{
 		o: &l.o, l: l, keep: l.keep, tell: l.tell, queue: newQueue(l.o.Queue), asked: make(chan func(*recorder)),
 		offset: l.o.Clock.Offset(), card: can.CardOK, gates: newGates(l.o.Buses),
 	}
+	r.time.offset = r.offset
+	r.judges, r.unjudged = newJudges(&l.o)
+	return r
 }
 
 // follow goes on where another recorder has ended.
@@ -61,8 +71,14 @@ func (r *recorder) follow(before *recorder) {
 	r.attached, r.cardID = before.attached, before.cardID
 	r.pending, r.notes, r.counts = before.pending, before.notes, before.counts
 	r.card, r.states = before.card, before.states
+	r.time.steps = before.time.steps
+	if r.unjudged != nil {
+		r.o.Log.Error("frames are not judged", "error", r.unjudged)
+	}
+	r.judges.follow(&before.judges)
 	now := r.o.Clock.Now().Time
 	r.lose(0, can.LostReconfigured, loss{From: min(before.counts.last, now), To: now, Times: 1})
+	r.missed(0, loss{From: before.counts.last - r.offset, To: now - r.offset, Times: 1})
 }
 
 // run records until the queue has ended, and seals.
@@ -80,6 +96,7 @@ func (r *recorder) run() error {
 				return err
 			}
 		case <-flush.C:
+			r.takeAll()
 			r.sync()
 		case <-tick.C:
 			r.tick()
@@ -91,6 +108,7 @@ func (r *recorder) run() error {
 }
 
 func (r *recorder) begin() {
+	r.tickJudges(false)
 	r.tell.tell("start", "recording", 0, detail{"session": r.session})
 	r.note(mdf.State{State: can.RecordingStarted})
 	r.open()
@@ -98,6 +116,7 @@ func (r *recorder) begin() {
 
 func (r *recorder) end() {
 	r.collect()
+	r.tickJudges(true)
 	r.finishTurn()
 	if r.seg == nil && (r.pending.any || !r.idle) {
 		r.open()
@@ -121,15 +140,24 @@ func (r *recorder) end() {
 func (r *recorder) take() error {
 	events, err := r.queue.pending()
 	if len(events) > 0 {
-		r.consume(events)
-		r.queue.release(len(events))
+		r.checkClock()
+		r.consume(events[:r.judge(events, r.queue.ending())])
 	}
 	r.collect()
 	return err
 }
 
+// takeAll records what waits for a verdict too.
+func (r *recorder) takeAll() {
+	if events, _ := r.queue.pending(); r.judges.ready > 0 {
+		r.consume(events[:r.judges.ready])
+	}
+}
+
 func (r *recorder) consume(events []can.Event) {
-	r.checkClock()
+	if len(events) == 0 {
+		return
+	}
 	if r.idle {
 		r.idle = false
 		r.open()
@@ -145,7 +173,11 @@ func (r *recorder) consume(events []can.Event) {
 		case can.KindState:
 			r.state(e)
 		}
+		r.at++
 	}
+	r.judges.each(func(j *judge) { j.waiting.taken(r.at) })
+	r.judges.ready = max(r.judges.ready-len(events), 0)
+	r.queue.release(len(events))
 }
 
 // frame records one frame, unless it is to be left out. It allocates nothing
@@ -170,8 +202,27 @@ func (r *recorder) record(e *can.Event) {
 		return
 	}
 	r.seg.risk(e)
-	if err := r.seg.w.Frame(e); err != nil {
+	if j := r.judges.by[e.Bus%buses]; j != nil {
+		r.recordJudged(j, e)
+	} else if err := r.seg.w.Frame(e); err != nil {
 		r.fail(err)
+	}
+}
+
+// recordJudged records a frame of a bus that is judged.
+func (r *recorder) recordJudged(j *judge, e *can.Event) {
+	var err error
+	if j.c.Ciphertext(&e.Frame) {
+		r.hidden = mdf.Frame{Event: *e, Encrypted: true}
+		err = r.seg.w.Append(&r.hidden)
+	} else {
+		err = r.seg.w.Frame(e)
+	}
+	switch {
+	case err != nil:
+		r.fail(err)
+	case e != &r.late:
+		j.recorded(r, r.seg.w.LastFrame())
 	}
 }
 
@@ -272,7 +323,10 @@ func (r *recorder) writeLosses() {
 // tick is what happens each second, whatever the bus does.
 func (r *recorder) tick() {
 	r.checkClock()
+	r.takeAll()
 	r.collect()
+	r.tickJudges(false)
+	r.crypt = r.cryptStatus()
 	if r.turn != nil && r.queue.empty() {
 		r.finishTurn()
 	}
@@ -338,6 +392,7 @@ func (r *recorder) splitByTime(now int64) {
 
 // rotate seals on demand.
 func (r *recorder) rotate(final bool) (segment.Name, <-chan struct{}) {
+	r.takeAll()
 	r.finishTurn()
 	if r.seg == nil {
 		r.idle = r.idle || final && r.card == can.CardOK

@@ -10,6 +10,8 @@ import (
 type Status struct {
 	Log   LogStatus   `json:"log"`
 	Buses []BusStatus `json:"buses"`
+	// Cancrypt is the section of that name: the judged buses.
+	Cancrypt []CryptStatus `json:"cancrypt"`
 	// PlainDeleted counts segments deleted that were sent without proof; it
 	// belongs to the section upload.
 	PlainDeleted int `json:"-"`
@@ -129,7 +131,7 @@ func (l *Logger) Status() Status {
 	l.mu.Unlock()
 	v := l.keep.view()
 	links := l.o.Links()
-	status := Status{Log: logStatus(&s, &v), Buses: l.busStatus(&s, links), PlainDeleted: v.PlainDeleted}
+	status := Status{Log: logStatus(&s, &v), Buses: l.busStatus(&s, links), Cancrypt: s.crypt, PlainDeleted: v.PlainDeleted}
 	for _, link := range links {
 		status.Log.LeftOut.Filter += link.Filtered
 		status.Log.LeftOutAtLeast = status.Log.LeftOutAtLeast || link.FilteredUnknown

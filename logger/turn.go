@@ -37,6 +37,7 @@ func (r *recorder) checkClock() {
 	r.tell.tell("clock", "step", 0, detail{"by_ms": step.By.Milliseconds(), "moved_ms": step.Moved.Milliseconds()})
 	r.turn = &turn{step: step, was: r.offset, mid: step.Now.Wall - int64(step.By)/2}
 	r.offset = step.Now.Offset
+	r.time.step(r.turn, r.offset)
 	if step.By == 0 {
 		r.finishTurn()
 	}
@@ -65,7 +66,7 @@ func (r *recorder) finishTurn() {
 	if t == nil {
 		return
 	}
-	r.turn = nil
+	r.turn, r.time.turn = nil, nil
 	r.gates.each(func(c *control) { c.move(int64(t.step.Moved)) })
 	if r.seg == nil {
 		return

@@ -70,7 +70,7 @@ func Repair(f File) (Report, error) {
 	o, err := parse(f, size)
 	if err != nil {
 		var c *CorruptError
-		if errors.As(err, &c) && size <= headerLimit() && !finishedID(f) {
+		if errors.As(err, &c) && size <= headerLimit(f, size) {
 			return Report{Empty: true}, nil
 		}
 		return Report{}, err
@@ -89,25 +89,16 @@ func Repair(f File) (Report, error) {
 	return cut(f, o, size, found)
 }
 
-// finishedID reports that a file begins like a finished one: then it had a whole
-// header once.
-func finishedID(f File) bool {
-	id := make([]byte, idSize)
-	_, err := f.ReadAt(id, 0)
-	return err == nil && string(id) == string(identification(true))
-}
-
 // headerLimit is a size that a file with records is longer than: that of the
-// longest header.
-func headerLimit() int64 {
-	longest := Header{
-		Plain: true, Comment: string(make([]byte, 256)), ConfigSHA256: string(make([]byte, 64)),
-		Judged: string(make([]byte, 64)), Judge: string(make([]byte, 32)), Cancrypt: make([]Cancrypt, 8),
+// longest header, or of the one that the file's own comment asks for.
+func headerLimit(f File, size int64) int64 {
+	h := Header{Comment: string(make([]byte, 256)), ConfigSHA256: string(make([]byte, 64))}
+	p, o := parser{r: f, size: size}, &outline{}
+	if hd, err := p.block(idSize, "HD", 6, 32); err == nil && p.comment(o, hd.links[5]) == nil {
+		h.Cancrypt = o.header.Cancrypt
 	}
-	for i := range longest.Cancrypt {
-		longest.Cancrypt[i] = Cancrypt{Role: "member", Profile: "p1fd", Level: "L2", Members: make([]uint8, 254), Table: make([]byte, 8*256)}
-	}
-	return int64(len(metadata(&longest)))
+	h.Plain = true
+	return int64(len(metadata(&h)))
 }
 
 // already reports on a finished file.

@@ -117,6 +117,9 @@ func (u *Uploader) land(l landing, began time.Time) {
 		i = -1
 	case l.ended || i < 0:
 	case errors.Is(l.err, errNotNow):
+		if l.it.upload != nil {
+			u.expire(stale{l.it.Name, l.it.upload, false})
+		}
 		u.queue = slices.Delete(u.queue, i, i+1) // until the next scan
 	default:
 		if l.moved {

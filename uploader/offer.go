@@ -74,7 +74,7 @@ func (d *delivery) offer(ctx context.Context) (segment.Receipt, error) {
 
 // carry sends the bytes of an open segment, as a whole or in parts.
 func (d *delivery) carry(ctx context.Context, b *body, o Object) (proof, error) {
-	if o.Size > wholeLimit {
+	if o.Size > 2*d.o.PartSize {
 		return d.inParts(ctx, b, o)
 	}
 	d.final = true
@@ -299,7 +299,7 @@ func (d *delivery) receipt(o Object, p proof) segment.Receipt {
 		Proved: segment.Proof(d.o.Proved), By: p.by, Mode: d.o.Mode, At: moment(now.Time).Truncate(time.Second), Clock: state,
 	}
 	if p.word.Type == Composite {
-		r.PartSize = PartSize
+		r.PartSize = d.o.PartSize
 	}
 	return r
 }

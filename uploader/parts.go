@@ -21,8 +21,6 @@ func (d *delivery) inParts(ctx context.Context, b *body, o Object) (proof, error
 	o.Proofs = append(o.Proofs, composite(d.it.parts, d.it.etagOnly))
 	if d.it.upload == nil {
 		d.it.upload = d.journal(o)
-	}
-	if d.it.upload == nil {
 		d.it.doubt = true // it costs one look, and may spare the whole volume
 	}
 	return d.deliver(ctx, o, func(ctx context.Context, o Object) (proof, error) { return d.putParts(ctx, b, o) })
@@ -35,7 +33,7 @@ func (d *delivery) survey(b *body) (err error) {
 		return nil
 	}
 	d.it.etagOnly = etagOnly
-	d.it.parts, err = b.survey(etagOnly)
+	d.it.parts, err = b.survey(d.o.PartSize, etagOnly)
 	return err
 }
 
@@ -56,7 +54,7 @@ func (d *delivery) journal(o Object) *segment.UploadJournal {
 // fits tells whether an upload is one of this object, to this store.
 func (d *delivery) fits(j *segment.UploadJournal, o Object) bool {
 	return j.Endpoint == d.o.Endpoint && j.Bucket == d.o.Bucket && j.Key == o.Key && j.Size == o.Size &&
-		j.SHA256 == hex.EncodeToString(o.SHA256[:]) && j.PartSize == PartSize && (j.Checksum == "etag_only") == d.it.etagOnly
+		j.SHA256 == hex.EncodeToString(o.SHA256[:]) && j.PartSize == d.o.PartSize && (j.Checksum == "etag_only") == d.it.etagOnly
 }
 
 // putParts sends the parts that the store does not have, and completes the
@@ -154,7 +152,7 @@ func (d *delivery) begin(ctx context.Context, up Upload, o Object) (Upload, erro
 		how = "etag_only"
 	}
 	d.it.upload = &segment.UploadJournal{Endpoint: d.o.Endpoint, Bucket: d.o.Bucket, Key: o.Key, UploadID: up.ID, Size: o.Size,
-		SHA256: hex.EncodeToString(o.SHA256[:]), PartSize: PartSize, Checksum: how, At: moment(d.o.stamp().Time)}
+		SHA256: hex.EncodeToString(o.SHA256[:]), PartSize: d.o.PartSize, Checksum: how, At: moment(d.o.stamp().Time)}
 	if err := d.o.Card.BeginUpload(d.it.Name, *d.it.upload); err != nil {
 		d.o.Log.Error("upload goes on without its journal", "segment", d.it.Name, "error", err)
 	}
@@ -163,7 +161,7 @@ func (d *delivery) begin(ctx context.Context, up Upload, o Object) (Upload, erro
 
 // putPart sends one part and writes it down.
 func (d *delivery) putPart(ctx context.Context, up Upload, p *Part, b *body) error {
-	r := &section{b: b, from: int64(p.Number-1) * PartSize, size: p.Size}
+	r := &section{b: b, from: int64(p.Number-1) * d.o.PartSize, size: p.Size}
 	etag, err := d.o.Store.PutPart(ctx, up, *p, r)
 	if err != nil {
 		d.wasted += r.read

@@ -11,33 +11,30 @@ import (
 	"io"
 )
 
-const (
-	// PartSize is that of all parts but the last, in bytes: a constant, so that
-	// the store's composite checksum can be computed again at any time.
-	PartSize = 8 << 20
-	// wholeLimit is the largest object that goes as one PUT, in bytes.
-	wholeLimit = 16 << 20
-)
+// partSize is that of all parts but the last, in bytes: always the same, so
+// that the store's composite checksum can be computed again at any time.
+const partSize = 8 << 20
 
 // parter cuts what is written into parts and hashes each.
 type parter struct {
+	size     int64 // of a part
 	etagOnly bool
 	parts    []Part
 	sha, md  hash.Hash
 }
 
-func newParter(etagOnly bool) *parter {
-	return &parter{etagOnly: etagOnly, sha: sha256.New(), md: md5.New()}
+func newParter(size int64, etagOnly bool) *parter {
+	return &parter{size: size, etagOnly: etagOnly, sha: sha256.New(), md: md5.New()}
 }
 
 func (p *parter) Write(b []byte) (int, error) {
 	for rest := b; len(rest) > 0; {
-		if n := len(p.parts); n == 0 || p.parts[n-1].Size == PartSize {
+		if n := len(p.parts); n == 0 || p.parts[n-1].Size == p.size {
 			p.end()
 			p.parts = append(p.parts, Part{Number: n + 1})
 		}
 		part := &p.parts[len(p.parts)-1]
-		piece := rest[:min(int64(len(rest)), PartSize-part.Size)]
+		piece := rest[:min(int64(len(rest)), p.size-part.Size)]
 		p.sha.Write(piece)
 		if p.etagOnly {
 			p.md.Write(piece)
@@ -64,8 +61,8 @@ func (p *parter) end() {
 
 // survey reads the file once: it compares it with its seal record and returns
 // its parts.
-func (b *body) survey(etagOnly bool) ([]Part, error) {
-	p := newParter(etagOnly)
+func (b *body) survey(size int64, etagOnly bool) ([]Part, error) {
+	p := newParter(size, etagOnly)
 	if err := b.through(p); err != nil {
 		return nil, err
 	}

@@ -27,6 +27,9 @@ type Options struct {
 	Order   string // oldest (default), newest, mixed: of segments that are not pinned
 	Workers int    // segments at once, default 1
 	Quirks  Quirks
+	// PartSize is that of the parts in which segments go that are larger than
+	// two; default 8 MiB. Whoever changes it cannot compare what is there.
+	PartSize int64
 
 	Heartbeat  time.Duration                  // of device.json; default 5 min
 	DeviceJSON func() []byte                  // nil: no heartbeat, and segments are the probes
@@ -99,6 +102,9 @@ func New(o Options) *Uploader {
 	}
 	if o.Event == nil {
 		o.Event = func(string, string, uint8, map[string]any) {}
+	}
+	if o.PartSize <= 0 {
+		o.PartSize = partSize
 	}
 	if o.Workers <= 0 {
 		o.Workers = 1

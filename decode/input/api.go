@@ -27,6 +27,10 @@ type File struct {
 	Name string // path or key, as people know it; "-" is standard input
 	Size int64  // bytes; less than 0: unknown
 	Open func() (io.ReadCloser, error)
+
+	// What is known without opening it; zero: nothing is.
+	Modified   time.Time
+	Start, End time.Time // nothing in it is older than Start, or younger than End
 }
 
 // Options say what of the files is wanted, and how it is read.
@@ -59,6 +63,7 @@ type Segment struct {
 	Header  buslog.Header // of MDF files
 	Report  Report
 	Err     error // why it could not be read, or not to its end
+	Aside   bool  // nothing of it is wanted, by File.Start and End: it is not read
 
 	inTree bool // its path says what it is
 	survey buslog.Survey

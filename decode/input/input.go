@@ -40,7 +40,7 @@ func New(files []File, o Options) *Input {
 	in := &Input{o: o, boots: map[string]*boot{}}
 	var all []*Segment
 	for _, file := range files {
-		s := &Segment{File: file}
+		s := &Segment{File: file, Aside: in.aside(file)}
 		if in.identify(s); !in.wanted(s) {
 			in.drop(s, "not of a device that is wanted")
 			continue
@@ -137,11 +137,12 @@ func (s *Session) survey() {
 		return
 	}
 	s.surveyed = true
-	for _, segment := range s.Segments {
-		if segment.Err == nil {
+	for i, segment := range s.Segments {
+		if segment.Err == nil && (!segment.Aside || s.next(i)) {
 			segment.Err = s.surveyOne(segment)
 		}
 	}
+	s.dateBy(s)
 }
 
 func (s *Session) surveyOne(segment *Segment) error {
@@ -174,10 +175,11 @@ func (s *Session) neighbours() {
 	for _, step := range []int{-1, 1} {
 		for i := s.place + step; i >= 0 && i < len(s.in.Sessions); i += step {
 			other := s.in.Sessions[i]
-			if other.Device == "" || other.Device != s.Device || !other.sharesBoot(s) {
+			if other.Device == "" || other.Device != s.Device || other.Aside() && !s.undated() || !other.sharesBoot(s) {
 				break
 			}
 			other.survey()
+			s.dateBy(other)
 		}
 	}
 }

@@ -16,10 +16,13 @@ import (
 // rest of that segment.
 func (s *Session) Items() iter.Seq[*Item] {
 	return func(yield func(*Item) bool) {
+		if s.Aside() {
+			return
+		}
 		s.neighbours()
 		s.changes.rewind()
 		for _, segment := range s.Segments {
-			if segment.Err == nil && !s.segment(segment, yield) {
+			if segment.Err == nil && !segment.Aside && !s.segment(segment, yield) {
 				return
 			}
 		}

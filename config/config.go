@@ -185,7 +185,7 @@ type OTA struct {
 
 // Cancrypt is how messages are authenticated, on the buses that have a role.
 type Cancrypt struct {
-	Profile       string          `yaml:"profile" default:"p1" is:"p1"`
+	Profile       string          `yaml:"profile" default:"p1" is:"p1|p1fd"` // p1fd: CANcrypt FD
 	Level         string          `yaml:"level" default:"L2" is:"L1|L2|L3|L4"`
 	Key           int             `yaml:"key" default:"3" is:"1..6"`        // slot of the group key
 	Address       int             `yaml:"address" default:"0" is:"0..15"`   // of a member, 0 = none
@@ -242,6 +242,12 @@ func (m Mode) Row() mode.Row {
 	row, _ := mode.Of(string(m))
 	return row
 }
+
+// Profiles of CANcrypt.
+const (
+	Profile   = "p1"   // on classical CAN
+	ProfileFD = "p1fd" // on CAN FD
+)
 
 // Role is what canseal does with CANcrypt on a bus.
 type Role string

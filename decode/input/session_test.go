@@ -126,7 +126,7 @@ func TestPendingVerdictsAreSettledByLaterRecords(t *testing.T) {
 	tree := filepath.Join(dir, "A1B2C3D4", "00000001")
 	clock := mdf.Clock{Time: year(0), Boot: s, Wall: year(0), Synchronised: true}
 	segment(t, filepath.Join(tree, "00000001.MF4"), mdf.Header{Start: year(0), Session: 1, Split: 1, BootID: "x"},
-		clock, mdf.Sender{Time: year(0), ID: 1, Bus: 1, Sender: 3},
+		clock, mdf.Sender{Time: year(0), ID: 1, Bus: 1, Sender: 3, HeartbeatOnly: true},
 		frame(year(1), 1, can.Pending), frame(year(2), 2, can.Pending), frame(year(3), 1, can.SignatureWrong), frame(year(4), 1, can.Pending))
 	segment(t, filepath.Join(tree, "00000002.MF4"), mdf.Header{Start: year(10), Session: 1, Split: 2, BootID: "x"},
 		mdf.VerdictChange{Time: year(10), From: year(0), To: year(3), Bus: 1, Sender: 3, Verdict: can.Vouched},

@@ -54,12 +54,13 @@ func (c *changes) add(v mdf.VerdictChange) {
 	c.of[s].all = append(c.of[s].all, change{v.From, v.To, v.Verdict})
 }
 
-// sender notes who sends an identifier from here on.
+// sender notes who sends a heartbeat-only identifier from here on. Those that
+// are secured are never settled by their sender.
 func (c *changes) sender(s mdf.Sender) {
 	if c.who == nil {
 		c.who = map[subject]uint8{}
 	}
-	if len(c.who) < maxSenders {
+	if len(c.who) < maxSenders && s.HeartbeatOnly {
 		c.who[subject{bus: s.Bus, id: s.ID, extended: s.Extended}] = s.Sender
 	}
 }

@@ -32,35 +32,35 @@ const hardwareVersion = "00.00"
 // Facts is device.json. First the fields that tools for the CANedge read, then
 // one section per component.
 type Facts struct {
-	ID              string             `json:"id"`
-	Type            string             `json:"type"`
-	KPub            string             `json:"kpub"`
-	FwVer           string             `json:"fw_ver"`
-	HwVer           string             `json:"hw_ver"`
-	CfgVer          string             `json:"cfg_ver"`
-	CfgName         string             `json:"cfg_name"`
-	CfgCRC32        string             `json:"cfg_crc32"`
-	SchName         string             `json:"sch_name"`
-	LogMeta         string             `json:"log_meta"`
-	SpaceUsedMB     string             `json:"space_used_mb"`
-	SDInfo          string             `json:"sd_info"`
-	SDUsedLifespan  string             `json:"sd_used_lifespan"`
-	ResetCause      string             `json:"reset_cause"`
-	CertsServer     []string           `json:"certs_server_sha256"`
-	CertsServerFile string             `json:"certs_server_file_sha256,omitempty"`
-	CertsServerSet  string             `json:"certs_server_set_sha256,omitempty"`
-	V               int                `json:"v"`
-	Time            string             `json:"time"`
-	TimeState       string             `json:"time_state"`
-	Device          deviceFacts        `json:"device"`
-	Clock           clock.Status       `json:"clock"`
-	Log             logger.LogStatus   `json:"log"`
-	Buses           []logger.BusStatus `json:"buses"`
-	Cancrypt        []struct{}         `json:"cancrypt"`
-	Upload          uploader.Status    `json:"upload"`
-	TLS             s3.Status          `json:"tls"`
-	Settings        settingsFacts      `json:"settings"`
-	System          systemFacts        `json:"system"`
+	ID              string               `json:"id"`
+	Type            string               `json:"type"`
+	KPub            string               `json:"kpub"`
+	FwVer           string               `json:"fw_ver"`
+	HwVer           string               `json:"hw_ver"`
+	CfgVer          string               `json:"cfg_ver"`
+	CfgName         string               `json:"cfg_name"`
+	CfgCRC32        string               `json:"cfg_crc32"`
+	SchName         string               `json:"sch_name"`
+	LogMeta         string               `json:"log_meta"`
+	SpaceUsedMB     string               `json:"space_used_mb"`
+	SDInfo          string               `json:"sd_info"`
+	SDUsedLifespan  string               `json:"sd_used_lifespan"`
+	ResetCause      string               `json:"reset_cause"`
+	CertsServer     []string             `json:"certs_server_sha256"`
+	CertsServerFile string               `json:"certs_server_file_sha256,omitempty"`
+	CertsServerSet  string               `json:"certs_server_set_sha256,omitempty"`
+	V               int                  `json:"v"`
+	Time            string               `json:"time"`
+	TimeState       string               `json:"time_state"`
+	Device          deviceFacts          `json:"device"`
+	Clock           clock.Status         `json:"clock"`
+	Log             logger.LogStatus     `json:"log"`
+	Buses           []logger.BusStatus   `json:"buses"`
+	Cancrypt        []logger.CryptStatus `json:"cancrypt"`
+	Upload          uploader.Status      `json:"upload"`
+	TLS             s3.Status            `json:"tls"`
+	Settings        settingsFacts        `json:"settings"`
+	System          systemFacts          `json:"system"`
 }
 
 type deviceFacts struct {
@@ -102,11 +102,19 @@ func (a *Appliance) collect() Facts {
 		CfgCRC32: fmt.Sprintf("%08X", a.live().settings.CRC32()), SchName: schemaFile, LogMeta: a.live().settings.Device.Meta,
 		SpaceUsedMB: spaceUsed(recording.Log.Card), SDInfo: a.machine.CardID(), SDUsedLifespan: "?", ResetCause: a.reset,
 		CertsServer: []string{}, V: 1, Time: rfc3339(now.Time), TimeState: now.State(), Device: a.deviceFacts(),
-		Clock: a.clock.Status(), Log: recording.Log, Buses: recording.Buses, Cancrypt: []struct{}{},
+		Clock: a.clock.Status(), Log: recording.Log, Buses: recording.Buses, Cancrypt: cryptFacts(recording),
 		Settings: a.settingsFacts(), System: a.systemFacts(recording.Log.Card.Written),
 	}
 	a.collectUpload(&f, recording)
 	return f
+}
+
+// cryptFacts is how the buses are judged.
+func cryptFacts(recording logger.Status) []logger.CryptStatus {
+	if recording.Cancrypt == nil {
+		return []logger.CryptStatus{}
+	}
+	return recording.Cancrypt
 }
 
 // Facts is device.json as it is now.
@@ -264,6 +272,9 @@ func (f *Facts) states() string {
 	words := []string{f.TimeState, f.Log.State, f.Log.Card.State, f.Upload.State, f.Upload.Class, f.Upload.Reason, fmt.Sprint(f.Log.Session, f.Log.Split)}
 	for _, b := range f.Buses {
 		words = append(words, b.Link, b.Controller, b.Recording, b.Problem, strings.Join(b.Differs, ";"))
+	}
+	for _, c := range f.Cancrypt {
+		words = append(words, c.State, c.Reason)
 	}
 	for _, c := range f.System.Components {
 		words = append(words, c.State)

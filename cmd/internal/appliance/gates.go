@@ -7,12 +7,13 @@ import (
 	"canseal/logger"
 )
 
-func loggerBuses(c *config.Config) []logger.Bus {
+func loggerBuses(c *config.Config, keys groupKeys) []logger.Bus {
 	out := make([]logger.Bus, len(c.Buses))
-	for i, b := range c.Buses {
+	for i := range c.Buses {
+		b := &c.Buses[i]
 		out[i] = logger.Bus{
 			Number: uint8(b.Number), Interface: b.Interface, Role: string(b.Cancrypt.Role),
-			Filter: filtersOf(b.Filter), Control: controlOf(b.Control),
+			Filter: filtersOf(b.Filter), Control: controlOf(b.Control), Judge: judgeOf(b, keys),
 		}
 	}
 	return out
@@ -60,7 +61,7 @@ func controlOf(c *config.Control) *logger.Control {
 			ID: s.Match.First, Extended: s.Match.Extended, Start: s.StartBit, Length: s.Length,
 			Motorola: s.ByteOrder == "motorola", Signed: s.Signed, Factor: s.Factor, Offset: s.Offset,
 		},
-		StartAt: c.StartAt, StopAt: c.StopAt, PreTrigger: c.PreTrigger, MaxPause: c.MaxPause, Pin: c.Pin,
+		StartAt: c.StartAt, StopAt: c.StopAt, PreTrigger: c.PreTrigger, MaxPause: c.MaxPause, Authentic: c.Authentic, Pin: c.Pin,
 	}
 }
 

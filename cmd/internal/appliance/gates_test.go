@@ -50,7 +50,7 @@ upload: {mode: off}
 			StartAt: 1.5, StopAt: -1, PreTrigger: 5 * time.Second, MaxPause: 10 * time.Minute, Pin: true,
 		},
 	}, {Number: 2, Interface: "can1", Role: "off"}}
-	if got := loggerBuses(c); !reflect.DeepEqual(got, want) {
+	if got := loggerBuses(c, nil); !reflect.DeepEqual(got, want) {
 		t.Errorf("found %+v\nwanted %+v", got, want)
 	}
 	o := captureOptions(c, nil).Interfaces

@@ -82,7 +82,7 @@ func CheckConfig(file []byte) (*config.Config, []config.Problem) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	if problems := notInThisVersion(c); len(problems) > 0 {
+	if problems := append(notInThisVersion(c), unjudgeable(c)...); len(problems) > 0 {
 		return nil, problems
 	}
 	return c, nil

@@ -20,8 +20,8 @@ var unbuilt = []struct {
 	values []string
 	what   string
 }{
-	{"buses[].control.authentic", []string{"true"}, "control by authenticated frames alone"},
-	{"buses[].cancrypt.", nil, "CANcrypt"},
+	{"buses[].cancrypt.role", []string{"member"}, "a member of a CANcrypt group"},
+	{"buses[].cancrypt.profile", []string{"p1fd"}, "CANcrypt FD"},
 	{"upload.order", nil, "the order of uploads"},
 	{"upload.bandwidth", nil, "the bandwidth limit"},
 	{"upload.workers", nil, "parallel uploads"},
@@ -32,7 +32,7 @@ var unbuilt = []struct {
 	{"tls.legacy_dhe", nil, "the DHE suites"},
 	{"tls.openssl", nil, "the DHE suites"},
 	{"ota.", nil, "settings over the air"},
-	{"cancrypt.", nil, "CANcrypt"},
+	{"cancrypt.profile", []string{"p1fd"}, "CANcrypt FD"},
 	{"link.control", nil, "remote control"},
 	{"link.mqtt", nil, "the output to a broker"},
 	{"link.probe", nil, "remote probes"},

@@ -65,7 +65,7 @@ func (a *Appliance) loggerOptions() logger.Options {
 			Version: Version, StorageID: a.machine.CardID(), ConfigCRC32: a.live().recorded.CRC32(), ConfigSHA256: a.live().recorded.SHA256(),
 			Comment: a.live().recorded.Device.Meta, BootID: clock.BootID(), BitRates: a.live().buses.bitRates(),
 		},
-		Buses:     loggerBuses(a.live().recorded.Config),
+		Buses:     loggerBuses(a.live().recorded.Config, a.groupKey),
 		SplitSize: int64(l.SplitSize), SplitTime: l.SplitTime, SplitOffset: l.SplitOffset, Flush: l.Flush,
 		KeepFree: logger.Reserve{Percent: l.KeepFree.Percent, Bytes: int64(l.KeepFree.Bytes)}, KeepUnsent: l.Unsent == "keep", Compress: l.Compress,
 		LeaveOutErrors: !l.ErrorFrames,

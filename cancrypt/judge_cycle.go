@@ -220,6 +220,7 @@ func (j *Judge) follow(h Heard, t int64) {
 func (j *Judge) begin(c *candidate, at int64) {
 	c.joining = false
 	if c.nonces.heard.count() < 2 {
+		j.started = false // a start that failed does not keep members from another one
 		for i := range j.candidates {
 			if j.candidates[i] == c && len(j.candidates) > 1 {
 				j.drop(i)

@@ -207,7 +207,8 @@ func (m *Member) reset() {
 	}
 }
 
-// Start lets the member join: it sends a GROUP frame, with GroupOnce later.
+// Start lets the member join: it listens for 0.3 to 0.4 s and answers the GROUP
+// frame of another member, else it sends the first one; with GroupOnce later.
 func (m *Member) Start(now int64, out *MemberOut) {
 	m.out = out
 	m.advance(now)
@@ -216,6 +217,7 @@ func (m *Member) Start(now int64, out *MemberOut) {
 	}
 	m.running = true
 	if !m.o.GroupOnce {
+		m.startAfter = max(m.startAfter, now+listenTime+m.stagger())
 		m.want(askedFor)
 	}
 }

@@ -22,6 +22,10 @@ func (m *Member) start() {
 	if m.wanted == 0 || m.joining {
 		return
 	}
+	if m.at < m.startAfter {
+		m.set(timeStart, m.startAfter)
+		return
+	}
 	if m.state == StateJoin && m.o.GroupOnce { // the frame never got on the bus
 		m.fail()
 		return
@@ -55,11 +59,28 @@ func (m *Member) groupFrame(sender uint8, g Group) {
 		m.refuse()
 	case m.joining:
 		m.nonce(sender, g)
+		m.wait()
 	case m.at < m.limit || !m.enter(groupHeard):
 		m.event(GroupIgnored, sender)
+		m.wait()
 	default:
 		m.open(sender, g)
+		m.wait()
 	}
+}
+
+// wait puts off the own next GROUP frame until every member takes one again that
+// may have counted its 5 s from the frame at hand. Members that booted one by one,
+// and know different nonces, would else ignore each other's next start for ever.
+// Forged frames put it off once, by 5 s.
+func (m *Member) wait() {
+	m.startAfter = max(m.startAfter, min(m.at+restartTime+m.stagger(), m.limit+restartTime))
+}
+
+// stagger is a random time, so that members do not ask all at once.
+func (m *Member) stagger() int64 {
+	m.o.Random(m.random[:1])
+	return int64(m.random[0]) * staggerTime / 256
 }
 
 // refuse answers a GROUP frame of another event time.
@@ -78,7 +99,7 @@ func (m *Member) nonce(sender uint8, g Group) {
 // open opens the window of a start: every member answers with its nonce.
 func (m *Member) open(sender uint8, g Group) {
 	m.joining, m.windowEnd = true, m.at+windowTime
-	m.limit, m.startAfter = m.at+restartTime, m.at+restartTime
+	m.limit = m.at + restartTime // of others
 	m.cycle, m.nonces = cycle{}, cycle{}
 	m.nonce(sender, g)
 	m.timers[timeBeat], m.timers[timeStart] = never, never
@@ -140,7 +161,7 @@ func (m *Member) firstBeat(at int64) {
 		m.o.Random(m.random[:4])
 		due = at + firstTime + int64(m.random[0])*firstSpread/256
 	}
-	if m.o.Visit {
+	if m.o.Visit && m.once {
 		m.leaving = true
 		m.set(timeLeave, at+2*m.o.Event)
 	}
@@ -149,6 +170,7 @@ func (m *Member) firstBeat(at int64) {
 
 // lonely: no authentic heartbeat of another member for two event times.
 func (m *Member) lonely() {
+	m.event(OutOfStep, 0)
 	m.want(unanswered)
 	m.set(timeUnanswered, m.at+2*m.o.Event)
 }

@@ -2,9 +2,11 @@ package cancrypt
 
 // Times of an active member (P1.8, 5.7), in ns.
 const (
-	promptTime  = 20 * millisecond   // from a cycle's first heartbeat to the answer
-	firstTime   = 10 * millisecond   // from Dyn0 to the first heartbeat of the group, and
-	firstSpread = 20 * millisecond   // up to so much more
+	promptTime  = 20 * millisecond  // from a cycle's first heartbeat to the answer
+	firstTime   = 10 * millisecond  // from Dyn0 to the first heartbeat of the group, and
+	firstSpread = 20 * millisecond  // up to so much more
+	listenTime  = 300 * millisecond // before the first GROUP frame of a boot: who boots meanwhile hears it
+	staggerTime = 120 * millisecond
 	onceTime    = 2000 * millisecond // of listed frames that nobody can judge, before the one GROUP of a boot
 	tellPause   = 1000 * millisecond
 	flightTime  = 1000 * millisecond // after which a frame handed over is not awaited any more

@@ -56,11 +56,16 @@ func (s *settings) choices() string {
 func (t *tables) newDone(session *input.Session) (*done, bool) {
 	d := &done{Version: version, Choices: t.choices()}
 	for _, segment := range session.Segments {
-		info, err := os.Stat(segment.File.Name)
-		if err != nil || !info.Mode().IsRegular() || segment.File.Name == input.Stdin {
+		f := &segment.File
+		if !f.Modified.IsZero() {
+			d.Inputs = append(d.Inputs, doneFile{f.Name, f.Size, f.Modified.UTC()})
+			continue
+		}
+		info, err := os.Stat(f.Name)
+		if err != nil || !info.Mode().IsRegular() || f.Name == input.Stdin {
 			return nil, false
 		}
-		d.Inputs = append(d.Inputs, doneFile{segment.File.Name, info.Size(), info.ModTime().UTC()})
+		d.Inputs = append(d.Inputs, doneFile{f.Name, info.Size(), info.ModTime().UTC()})
 	}
 	return d, true
 }

@@ -27,6 +27,7 @@ type flags struct {
 	authentic, enumText                    bool
 	dbcMap, plot                           string
 
+	s3    s3Flags
 	later laterFlags
 }
 
@@ -54,6 +55,7 @@ func (f *flags) register(cmd *cobra.Command) {
 	set.Lookup("verify").NoOptDefVal = "signed"
 	set.BoolVar(&f.authentic, "authentic-only", false, "only frames with the verdict authentic; others are counted, and left out")
 	set.StringVar(&f.passwordFile, "password-file", "", "`file` with the password of encrypted files (default: the variable CANDECODE_PASSWORD)")
+	f.s3.register(cmd)
 	set.BoolVar(&f.json, "json", false, "print the summary as JSON")
 	set.BoolVarP(&f.quiet, "quiet", "q", false, "print no summary")
 	f.later.register(cmd)
@@ -73,15 +75,10 @@ func (l *laterFlags) register(cmd *cobra.Command) {
 var later = []string{"timestamps"}
 
 // refuse names what was asked for and is not there.
-func refuse(cmd *cobra.Command, inputs []string) error {
+func refuse(cmd *cobra.Command) error {
 	for _, name := range later {
 		if cmd.Flags().Changed(name) {
 			return usage("--%s: not in this version", name)
-		}
-	}
-	for _, name := range inputs {
-		if strings.HasPrefix(name, "s3://") {
-			return usage("%s: buckets are not in this version", name)
 		}
 	}
 	return nil
@@ -97,9 +94,9 @@ type settings struct {
 	warnings []string
 }
 
-func (f *flags) settings(cmd *cobra.Command, inputs []string) (*settings, error) {
+func (f *flags) settings(cmd *cobra.Command) (*settings, error) {
 	s := &settings{flags: f}
-	if err := refuse(cmd, inputs); err != nil {
+	if err := refuse(cmd); err != nil {
 		return nil, err
 	}
 	for _, step := range []func() error{s.chooseFormat, s.readPatterns, s.readTimes, s.readISOTP, s.readTrust, s.readPassword, s.readDBC} {
@@ -170,7 +167,7 @@ func (s *settings) readPatterns() error {
 }
 
 func (s *settings) readTimes() (err error) {
-	s.input.Devices = s.devices
+	s.input.Devices, s.input.Temp = s.devices, s.s3.temp
 	if s.input.From, err = parseTime("--from", s.from); err == nil {
 		s.input.To, err = parseTime("--to", s.to)
 	}

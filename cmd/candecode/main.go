@@ -63,8 +63,9 @@ func command() *cobra.Command {
 		Short: "turn recordings of CAN buses into tables and logs",
 		Long: `Candecode reads recordings of CAN buses and writes tables of signals, or logs for other tools.
 
-An INPUT is a file, a glob, a folder with all below it, a whole card, or - for standard input: MF4 files of canseal
-and others in any state, containers of the CANedge, candump logs. Segments of one session are joined in order.
+An INPUT is a file, a glob, a folder with all below it, a whole card, s3://BUCKET/FOLDER, or - for standard input:
+MF4 files of canseal and others in any state, containers of the CANedge, candump logs. Segments of one session are
+joined in order. Of a bucket only those objects are fetched that --device, --from and --to do not exclude by their keys.
 
 Formats:
   csv       a folder of tables, a file for each message and day; wants --dbc and -o
@@ -73,6 +74,7 @@ Formats:
   candump   the text that canplayer takes
   asc       the text that log2asc makes
   raw-csv   a line for each frame
+or --plot FILE.html: a page that draws the signals, and shades what is missing or not authentic.
 Beside the tables of messages stand canseal_unknown (frames that no DBC file knows), canseal_gaps (frames known to be
 missing) and canseal_verdicts (verdicts that were settled later).
 
@@ -81,6 +83,8 @@ or --verify found changed ones.`,
 		Example: `  candecode --dbc car.dbc -o tables /media/card
   candecode --dbc can0=engine.dbc --dbc can1=body.dbc --format csv -o tables 'LOG/*/00000017/*.MF4'
   candecode --format candump 00000001.MF4 | canplayer vcan0=can0
+  candecode --dbc car.dbc --signals 'Engine*' --plot drive.html 00000001.MF4
+  candecode --dbc car.dbc -o tables --endpoint-url https://s3.example.com --device A1B2C3D4 --from 2026-11-20 s3://fleet
   candecode --format asc -o drive.asc --from 2026-11-20T08:00:00Z --to 2026-11-20T09:00:00Z LOG`,
 		Version:       version,
 		SilenceErrors: true,

@@ -9,6 +9,7 @@ import (
 
 	"canseal/can"
 	"canseal/decode"
+	"canseal/decode/bucket"
 	"canseal/decode/input"
 	"canseal/mdf/buslog"
 )
@@ -23,11 +24,13 @@ type sink interface {
 
 // decodeAll is the program.
 func decodeAll(cmd *cobra.Command, f *flags, args []string) error {
-	s, err := f.settings(cmd, args)
+	s, err := f.settings(cmd)
 	if err != nil {
 		return err
 	}
-	files, err := input.Find(args, cmd.InOrStdin())
+	remote := &buckets{s: s, open: map[string]*bucket.Bucket{}}
+	defer remote.close()
+	files, err := remote.find(cmd.Context(), args, cmd.InOrStdin())
 	if err != nil {
 		return err
 	}
@@ -37,6 +40,7 @@ func decodeAll(cmd *cobra.Command, f *flags, args []string) error {
 	in := input.New(files, s.input)
 	defer in.Close()
 	sum := newSummary(s)
+	remote.count(sum)
 	out, err := newSink(s, cmd, sum)
 	if err != nil {
 		return err
@@ -75,6 +79,9 @@ const oftenEnough = 1 << 12
 func passAll(ctx context.Context, in *input.Input, out sink, sum *summary, shows *progress) error {
 	n := 0
 	for _, session := range in.Sessions {
+		if session.Aside() {
+			continue
+		}
 		skip, err := out.begin(session)
 		if err != nil {
 			return err

@@ -29,6 +29,9 @@ type summary struct {
 	Written   uint64         `json:"frames_written"`         // of logs
 	Timeless  uint64         `json:"frames_before_1970"`     // that a log has no room for
 	Outside   uint64         `json:"items_outside_the_time"` // --from, --to
+	Aside     uint64         `json:"files_outside_the_time"` // by their keys: not read
+	Objects   uint64         `json:"objects_no_recordings"`  // of a bucket, by their keys
+	Others    uint64         `json:"objects_of_others"`      // of a bucket: devices that are not wanted
 	Decoded   uint64         `json:"frames_decoded"`
 	Parts     uint64         `json:"frames_of_transport"`
 	Assembled uint64         `json:"messages_assembled"`
@@ -180,6 +183,10 @@ func (k unknownKey) text() string {
 func (s *summary) session(session *input.Session) {
 	notes := sessionNotes{Device: session.Device, Session: session.Number, Segments: len(session.Segments)}
 	for _, segment := range session.Segments {
+		if segment.Aside {
+			s.Aside++
+			continue
+		}
 		r := &segment.Report
 		s.Files++
 		s.Outside += r.Outside
@@ -194,7 +201,9 @@ func (s *summary) session(session *input.Session) {
 		}
 		s.damage(segment)
 	}
-	s.Sessions = append(s.Sessions, notes)
+	if !session.Aside() {
+		s.Sessions = append(s.Sessions, notes)
+	}
 }
 
 func (s *summary) damage(segment *input.Segment) {
@@ -270,6 +279,9 @@ func (s *summary) text() string {
 	p.counts("clock", s.Clocks, input.Recorded.String())
 	p.counts("verdict", s.Verdicts, can.NotChecked.String())
 	p.some(s.Outside, "outside", "frames and records outside --from and --to")
+	p.some(s.Aside, "outside", "files outside --from and --to by their names: not read")
+	p.some(s.Others, "left out", "recordings of other devices: not read")
+	p.some(s.Objects, "left out", "objects that are no recordings by their names")
 	p.some(s.NotAuthentic, "left out", "frames that are not authentic (--authentic-only)")
 	switch {
 	case s.s.plot != "":

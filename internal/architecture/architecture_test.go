@@ -38,11 +38,12 @@ var mayImport = map[string][]string{
 	"decode/parquet":         {"decode/table"},
 	"decode/folder":          {},
 	"decode/plot":            {},
+	"decode/bucket":          {"decode/input", "uploader", "uploader/s3"},
 	"decode/internal/*":      {},
 	"internal/*":             {"internal/*"},
 	"internal/mix":           {"can"},
 	"internal/*/*":           {"internal/*", "internal/*/*"},
-	"cmd/internal/appliance": {"can", "can/*", "mdf", "segment", "logger", "uploader", "uploader/s3", "certs", "config", "internal/*"},
+	"cmd/internal/appliance": {"can", "can/*", "cancrypt", "cancrypt/node", "mdf", "segment", "logger", "uploader", "uploader/s3", "certs", "config", "internal/*"},
 	"cmd/*":                  {"*", "*/*", "cmd/internal/*"},
 }
 
@@ -62,7 +63,7 @@ var owners = map[string][]string{
 var neverLinked = map[string][]string{
 	"cmd/canseald":  {"canseal/internal/s3test", "canseal/can/sim", "github.com/apache/arrow"},
 	"cmd/canseal":   {"github.com/apache/arrow"},
-	"cmd/candecode": {"github.com/minio/minio-go"},
+	"cmd/candecode": {"canseal/logger", "canseal/internal/s3test", "canseal/can/socketcan"},
 }
 
 const module = "canseal"

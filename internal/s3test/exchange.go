@@ -60,10 +60,11 @@ func (x *exchange) object(s signature, query url.Values) error {
 	if len(x.seen.Key) > 1024 {
 		return longKey
 	}
-	for name := range query {
-		if name != "x-id" {
-			return notImplemented("?" + name)
+	if is, err := uploadQuery(query); is || err != nil {
+		if err != nil {
+			return err
 		}
+		return x.multipart(s, query)
 	}
 	switch x.r.Method {
 	case http.MethodPut:
@@ -195,12 +196,25 @@ func (x *exchange) checksum(o *Object) {
 	if o.Checksum == "" {
 		return
 	}
-	value := o.Value
-	if x.fault.Effect == Falsify {
-		value = base64.StdEncoding.EncodeToString(hashOf("other bytes")[:checksums[o.Checksum]])
+	kind := o.Type
+	if kind == "" {
+		kind = "FULL_OBJECT"
 	}
-	x.w.Header().Set("X-Amz-Checksum-"+o.Checksum, value)
-	x.w.Header().Set("X-Amz-Checksum-Type", "FULL_OBJECT")
+	x.w.Header().Set("X-Amz-Checksum-"+o.Checksum, x.falsified(o))
+	x.w.Header().Set("X-Amz-Checksum-Type", kind)
+}
+
+// falsified is the checksum of an object, unless the fault wants another.
+func (x *exchange) falsified(o *Object) string {
+	if x.fault.Effect != Falsify {
+		return o.Value
+	}
+	_, parts, composite := strings.Cut(o.Value, "-")
+	value := base64.StdEncoding.EncodeToString(hashOf("other bytes")[:checksums[o.Checksum]])
+	if composite {
+		value += "-" + parts
+	}
+	return value
 }
 
 // get serves GET and HEAD.

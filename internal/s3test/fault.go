@@ -52,6 +52,7 @@ type Fault struct {
 	Method string // empty: all
 	Key    string // beginning of the object's key, empty: all requests
 	Header string // only requests that carry this header
+	Query  string // only requests whose query holds this, such as partNumber=2
 	Skip   int    // lets so many fitting requests pass first
 	Times  int    // turns; 0 means once, negative for ever
 
@@ -105,6 +106,7 @@ func (s *Server) take(q *Request) Fault {
 
 func (f *Fault) fits(q *Request) bool {
 	return (f.Method == "" || f.Method == q.Method) &&
+		strings.Contains(q.Query, f.Query) &&
 		(f.Key == "" || strings.HasPrefix(q.Key, f.Key)) &&
 		(f.Header == "" || q.Header.Get(f.Header) != "")
 }

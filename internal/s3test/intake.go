@@ -148,7 +148,7 @@ func (x *exchange) bodyOf(s signature) (io.Reader, int64, error) {
 		}
 		size, body = n, newChunked(x.raw, s, n)
 	case kind == unsigned:
-		if x.r.TLS == nil {
+		if x.r.TLS == nil && size != 0 { // where nothing is sent there is nothing to protect
 			return nil, 0, plainUnsigned
 		}
 	case strings.HasPrefix(kind, "STREAMING-"):

@@ -36,6 +36,7 @@ var (
 	largeMeta       = &refusal{400, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size"}
 	occupied        = &refusal{412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"}
 	noBucket        = &refusal{404, "NoSuchBucket", "The specified bucket does not exist"}
+	noUpload        = &refusal{404, "NoSuchUpload", "The specified multipart upload does not exist."}
 	noKey           = &refusal{404, "NoSuchKey", "The specified key does not exist."}
 	bucketOwned     = &refusal{409, "BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it."}
 	parentIsObject  = &refusal{409, "ObjectParentIsFile", "An object lies where this key wants a folder."}

@@ -50,6 +50,7 @@ type Server struct {
 	mu       sync.Mutex
 	faults   []Fault
 	requests []*Request
+	uploads  map[string]*upload // by id
 	count    int
 }
 
@@ -66,7 +67,7 @@ func New(o Options) (*Server, error) {
 			return nil, fmt.Errorf("store: %w", err)
 		}
 	}
-	s := &Server{o: o, shelf: shelf, done: make(chan struct{})}
+	s := &Server{o: o, shelf: shelf, done: make(chan struct{}), uploads: map[string]*upload{}}
 	if o.TLS != nil {
 		scheme = "https"
 		conf := o.TLS.Clone()

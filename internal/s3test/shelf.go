@@ -24,7 +24,8 @@ type Object struct {
 	ETag        string            `json:"etag"`         // MD5 in hex, no quotes
 	SHA256      string            `json:"sha256"`       // base64; computed by the store
 	Checksum    string            `json:"checksum"`     // SHA256 or CRC32C, empty where the client sent none
-	Value       string            `json:"value"`        // base64, as the store computed it
+	Value       string            `json:"value"`        // base64, as the store computed it; with -N after it for N parts
+	Type        string            `json:"type"`         // COMPOSITE; empty: of the whole object
 	ContentType string            `json:"content_type"` // as sent
 	Meta        map[string]string `json:"meta"`         // names in lower case, without x-amz-meta-
 

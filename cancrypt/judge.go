@@ -302,7 +302,8 @@ func (j *Judge) keyed() bool { return j.candidates[0].curKey != 0 }
 
 func (j *Judge) expire(at int64) {
 	j.at, j.verdict = ref{time: at}, can.Pending
-	for _, c := range append([]*candidate(nil), j.candidates...) {
+	var list [maxCandidates]*candidate
+	for _, c := range list[:copy(list[:], j.candidates)] {
 		if c.next > at {
 			continue
 		}
@@ -336,7 +337,8 @@ func (j *Judge) each(judge func(c *candidate)) {
 		judge(j.candidates[0])
 		return
 	}
-	for _, c := range append([]*candidate(nil), j.candidates...) {
+	var list [maxCandidates]*candidate
+	for _, c := range list[:copy(list[:], j.candidates)] {
 		judge(c)
 	}
 }

@@ -203,11 +203,11 @@ func (j *judge) tell(r *recorder, at uint64) {
 	if len(j.out.Late)+len(j.out.Events)+len(j.out.Proven)+len(j.out.Plain) == 0 {
 		return
 	}
-	for i := range j.out.Late {
-		j.late(r, &j.out.Late[i])
-	}
 	for _, p := range j.out.Plain {
 		j.plaintext(r, p, at)
+	}
+	for i := range j.out.Late {
+		j.late(r, &j.out.Late[i])
 	}
 	for _, e := range j.out.Events {
 		j.event(r, e)

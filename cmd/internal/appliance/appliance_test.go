@@ -29,8 +29,9 @@ const (
 
 // box is an appliance under test: a card, simulated buses and a log.
 type box struct {
-	root string
-	log  syncBuffer
+	root  string
+	state string // empty: on the card
+	log   syncBuffer
 	*Appliance
 	power chan os.Signal
 	stop  func()
@@ -81,7 +82,10 @@ func newBox(t *testing.T, text string) *box {
 // stop is called.
 func (b *box) start(t *testing.T) {
 	t.Helper()
-	o := Options{Root: b.root, StateDir: filepath.Join(b.root, "state"), Log: slog.New(slog.NewTextHandler(&b.log, nil))}
+	if b.state == "" {
+		b.state = filepath.Join(b.root, "state")
+	}
+	o := Options{Root: b.root, StateDir: b.state, Log: slog.New(slog.NewTextHandler(&b.log, nil))}
 	o.Source, o.PowerFails = sim.New(sim.Options{Seed: 1, Rate: 2000, Pace: 1}), b.power
 	a, err := Build(t.Context(), o)
 	if err != nil {

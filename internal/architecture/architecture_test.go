@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"mdf/buslog":             {"can", "mdf"},
 	"mdf/container":          {},
 	"cancrypt":               {"can"},
+	"cancrypt/simulate":      {"can", "cancrypt"},
 	"segment":                {"internal/durable"},
 	"logger":                 {"segment", "cancrypt", "mdf", "can", "internal/*"},
 	"uploader":               {"segment", "internal/*"},
@@ -61,7 +62,7 @@ var owners = map[string][]string{
 
 // neverLinked are the packages that a program must not hold, however deep.
 var neverLinked = map[string][]string{
-	"cmd/canseald":  {"canseal/internal/s3test", "canseal/can/sim", "github.com/apache/arrow"},
+	"cmd/canseald":  {"canseal/internal/s3test", "canseal/can/sim", "canseal/cancrypt/simulate", "github.com/apache/arrow"},
 	"cmd/canseal":   {"github.com/apache/arrow"},
 	"cmd/candecode": {"canseal/logger", "canseal/internal/s3test", "canseal/can/socketcan"},
 }

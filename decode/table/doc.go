@@ -1,10 +1,16 @@
 // Package table is what goes into files: tables with typed columns, made of
 // decoded messages, and of what stands beside them in a log.
 //
-//	Message    batches of one message          ─► rows, a column for each signal
-//	Unknown    frames that no DBC file knows   ─► canseal_unknown
-//	Gaps       frames known to be missing      ─► canseal_gaps
-//	Verdicts   pending frames settled          ─► canseal_verdicts
+//	Message    batches of one message               ─► rows, a column for each signal
+//	Sides      frames that no DBC file knows        ─► canseal_unknown
+//	           frames known to be missing           ─► canseal_gaps
+//	           pending frames settled               ─► canseal_verdicts
+//	           events of authentication             ─► canseal_security
+//	           who sends what                       ─► canseal_senders
+//	           links, controllers, recording...     ─► canseal_states
+//	           plaintext of encrypted frames        ─► canseal_plain
+//	           clock anchors                        ─► canseal_clocks
+//	           records that hold no CAN frame: LIN  ─► canseal_raw
 //
 // # Columns of a message
 //

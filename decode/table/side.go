@@ -11,8 +11,16 @@ const sideRows = 4096
 // Side collects rows of a table that stands beside the messages.
 type Side struct {
 	schema Schema
-	rows   [][]any // by row, one value for each column: int64, string, []byte, bool; nil: null
+	rows   [][]any         // by row, one value for each column: int64, string, []byte, bool; nil: null
+	words  map[string]bool // texts of files among them
+	bytes  int             // of blobs among them
 }
+
+// Bounds of the rows that are held, beside their number.
+const (
+	sideWords = 200     // texts of files: a column has at most 256
+	sideBytes = 4 << 20 // of blobs
+)
 
 // Names of the side tables.
 const (
@@ -63,7 +71,17 @@ func NewVerdicts() *Side {
 func (s *Side) Schema() *Schema { return &s.schema }
 
 // Full tells that it is time to take the rows.
-func (s *Side) Full() bool { return len(s.rows) >= sideRows }
+func (s *Side) Full() bool {
+	return len(s.rows) >= sideRows || len(s.words) >= sideWords || s.bytes >= sideBytes
+}
+
+// note remembers a text of a file.
+func (s *Side) note(word string) {
+	if s.words == nil {
+		s.words = map[string]bool{}
+	}
+	s.words[word] = true
+}
 
 // AddFrame adds a frame that no DBC file knows.
 func (s *Side) AddFrame(e *can.Event, encrypted bool, clock string) {
@@ -87,13 +105,18 @@ func (s *Side) AddVerdict(v mdf.VerdictChange, clock string) {
 }
 
 func (s *Side) add(time int64, bus uint8, values ...any) {
+	for _, v := range values {
+		if blob, is := v.([]byte); is {
+			s.bytes += len(blob)
+		}
+	}
 	s.rows = append(s.rows, append([]any{time, time, int64(bus)}, values...))
 }
 
 // Take returns the rows, and forgets them. Times are those of the rows.
 func (s *Side) Take() (rows Rows, times []int64) {
 	taken := s.rows
-	s.rows = nil
+	s.rows, s.words, s.bytes = nil, nil, 0
 	for _, row := range taken {
 		times = append(times, row[0].(int64))
 	}
@@ -120,8 +143,8 @@ func fillSide(rows [][]any, column int, v *Values) {
 	}
 }
 
-// code returns the number of a text; there are never more than the codes of
-// one byte that it stands for.
+// code returns the number of a text; there are never more than sideWords, or
+// than the codes of one byte that they stand for.
 func (v *Values) code(text string, known map[string]uint8) uint8 {
 	code, ok := known[text]
 	if !ok {

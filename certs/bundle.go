@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -63,6 +64,17 @@ const (
 // ReasonUnusable the Bundle is returned beside the error, so that it can be
 // shown; every other error comes with nil.
 func LoadBundle(file []byte, o BundleOptions) (*Bundle, error) {
+	b, err := InspectBundle(file, o)
+	var e *BundleError
+	if errors.As(err, &e) && e.Reason != ReasonUnusable {
+		return nil, err
+	}
+	return b, err
+}
+
+// InspectBundle is LoadBundle for a person who looks: where the file could be
+// read, what it holds is returned beside every error.
+func InspectBundle(file []byte, o BundleOptions) (*Bundle, error) {
 	if o.MinRSABits == 0 {
 		o.MinRSABits = defaultRSABits
 	}
@@ -74,16 +86,15 @@ func LoadBundle(file []byte, o BundleOptions) (*Bundle, error) {
 		return nil, err
 	}
 	b := &Bundle{FileSHA256: sum(file), Notes: c.notes, Cleared: c.empty}
-	if c.empty {
-		b.SetSHA256 = b.set()
-		return b, nil
-	}
 	for _, cert := range c.certs {
 		b.add(cert, o)
 	}
 	b.SetSHA256 = b.set()
+	if c.empty {
+		return b, nil
+	}
 	if err := b.judge(c, o); err != nil {
-		return nil, err
+		return b, err
 	}
 	return b, b.usable(o.Now)
 }
@@ -158,6 +169,9 @@ func (c Certificate) Usable() bool {
 func (c Certificate) blocked(by ...string) bool {
 	return slices.ContainsFunc(c.Flags, func(f string) bool { return slices.Contains(by, f) })
 }
+
+// Lists are the revocation lists that are honoured.
+func (b *Bundle) Lists() []*x509.RevocationList { return b.crls }
 
 // Pool holds the certificates of the bundle and nothing else: the roots of a
 // chain, whether they are roots, intermediates or a server's own.

@@ -42,7 +42,7 @@ func (e *BundleError) Error() string {
 	if e.Detail != "" {
 		s.WriteString(": " + e.Detail)
 	}
-	return s.String()
+	return sentence(s.String(), e.Remedy())
 }
 
 func refuse(r Reason, offset int, format string, args ...any) *BundleError {

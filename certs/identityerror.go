@@ -43,10 +43,7 @@ func (e *IdentityError) Error() string {
 	if e.Detail != "" {
 		s += ": " + e.Detail
 	}
-	if e.Remedy != "" {
-		s += "; " + e.Remedy
-	}
-	return s
+	return sentence(s, e.Remedy)
 }
 
 // Dates tells that only the date stands against the certificate: with a clock

@@ -21,7 +21,9 @@ func (a *Authority) Revoke(c *x509.Certificate, now time.Time) {
 }
 
 // Issued tells whether the authority has signed a certificate.
-func (a *Authority) Issued(c *x509.Certificate) bool { return c.CheckSignatureFrom(a.Certificate) == nil }
+func (a *Authority) Issued(c *x509.Certificate) bool {
+	return c.CheckSignatureFrom(a.Certificate) == nil
+}
 
 // List signs the authority's revocation list, DER, good for life.
 func (a *Authority) List(now time.Time, life time.Duration) ([]byte, error) {

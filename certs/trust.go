@@ -181,7 +181,7 @@ func (e *TrustError) Error() string {
 	if e.Err != nil {
 		s += ": " + e.Err.Error()
 	}
-	return s
+	return sentence(s, e.Remedy())
 }
 
 func (e *TrustError) Unwrap() error { return e.Err }

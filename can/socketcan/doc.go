@@ -134,6 +134,10 @@
 // no FD frames, error messages, stamps, directions or losses, and costs ten
 // times as much a frame.
 //
+// A Participant is a Port that also hears what it needs to take part in a
+// protocol: stamps, directions (MSG_CONFIRM tells its own frames, once they are
+// on the bus), remote and FD frames, and protocol errors of the controller.
+//
 // A Port that has a Capture sends nothing (ErrSilent) while the link is in
 // listen-only mode, while its bit rate is not what Interface.Want says or is
 // in doubt, and while a link that is checked is down.

@@ -38,3 +38,12 @@ func (*Port) Run(func(can.Frame)) error { return ErrUnsupported }
 
 // Close does nothing.
 func (*Port) Close() error { return nil }
+
+// Participant takes part in a bus; here it cannot be made.
+type Participant struct{ Port }
+
+// OpenParticipant returns ErrUnsupported.
+func OpenParticipant(PortOptions) (*Participant, error) { return nil, ErrUnsupported }
+
+// Run returns ErrUnsupported.
+func (*Participant) Run(func(can.Event)) error { return ErrUnsupported }

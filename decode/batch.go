@@ -8,7 +8,8 @@ import (
 )
 
 // Batch is a run of frames of one message on one bus. It is borrowed: valid
-// until the function that got it returns.
+// until the function that got it returns, or with Options.Ahead until Release,
+// and for one goroutine at a time.
 //
 // Columns are decoded when they are asked for, into memory of the caller,
 // which is grown where it is too small: pass the result of the last call.
@@ -27,6 +28,13 @@ type Batch struct {
 	unsorted bool
 
 	scratch
+	home chan *Batch
+}
+
+// Release gives a batch back that was kept.
+func (b *Batch) Release() {
+	b.forget()
+	b.home <- b
 }
 
 // Len returns the number of rows.

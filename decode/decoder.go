@@ -8,6 +8,7 @@ type Options struct {
 	Rows      int                // most rows of a batch (default 1024)
 	Memory    int                // bytes that all rows together may take (default 64 MiB); then all are handed over
 	Batch     func(*Batch) error // gets each full batch, and the rest at Flush
+	Ahead     int                // batches that may be kept until they are released; 0: each is borrowed until Batch returns
 	Transport TransportOptions
 }
 
@@ -32,7 +33,7 @@ type Decoder struct {
 	order  []*table // as they began
 	held   []*table // those that got rows since all were handed over
 	used   int      // bytes of all rows that there is room for
-	batch  Batch    // handed over
+	free   chan *Batch
 
 	routes map[uint64]route
 	recent [1 << recentBits]recentRoute
@@ -68,10 +69,14 @@ func New(o Options) *Decoder {
 	if o.Memory <= 0 {
 		o.Memory = 64 << 20
 	}
-	return &Decoder{
+	d := &Decoder{
 		options: o, transport: newTransport(o.Transport), tables: map[tableKey]*table{}, routes: map[uint64]route{},
-		batch: Batch{scratch: scratch{selected: map[int][]State{}}},
+		free: make(chan *Batch, max(1, o.Ahead)),
 	}
+	for range cap(d.free) {
+		d.free <- &Batch{home: d.free, scratch: scratch{selected: map[int][]State{}}}
+	}
+	return d
 }
 
 // Add takes a frame; the error is what Options.Batch returned.

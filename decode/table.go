@@ -112,16 +112,19 @@ func resized(from []uint64, n int) []uint64 {
 	return to
 }
 
-// handOver gives the rows away as a batch.
+// handOver gives the rows away as a batch. It waits where all batches are kept.
 func (d *Decoder) handOver(t *table) error {
 	if t.n == 0 {
 		return nil
 	}
-	d.batch.fill(t)
+	b := <-d.free
+	b.fill(t)
 	t.n, t.last, t.shortest, t.unsorted, t.hidden = 0, math.MinInt64, math.MaxInt, false, nil
-	err := d.options.Batch(&d.batch)
-	d.batch.forget()
-	return err
+	if d.options.Ahead > 0 {
+		return d.options.Batch(b)
+	}
+	defer b.Release()
+	return d.options.Batch(b)
 }
 
 // fill turns the rows of a table into columns.

@@ -57,7 +57,7 @@ func TestWhatOpenFilesKeepIsBounded(t *testing.T) {
 	row := table.Rows{N: 1, Fill: func(_ int, v *table.Values) { v.Ints = []int64{1} }}
 	for i := range 50 {
 		s := &table.Schema{Name: fmt.Sprint("M", i%5), Columns: []table.Column{{Name: "t", Type: table.Time}, {Name: "n", Type: table.Int}}}
-		if err := run.write(s, 1, row, []int64{1}); err != nil {
+		if err := run.write(s, 1, []int64{1}, func() table.Rows { return row }); err != nil {
 			t.Fatal(err)
 		}
 		if run.chunks > run.most {

@@ -10,7 +10,6 @@ import (
 	"canseal/decode/parquet"
 	"canseal/decode/table"
 	"canseal/decode/text"
-	"canseal/mdf"
 	"canseal/mdf/buslog"
 )
 
@@ -29,12 +28,13 @@ type tables struct {
 	part     int64       // of the latest item
 	starts   []start     // of the segments
 	messages map[messageKey]*table.Message
-	side     []*sideTable
+	sides    *table.Sides
 	files    openFiles
-	chunks   int   // of the columns of open files
-	most     int   // of chunks
-	done     *done // what will be noted of the session; nil: nothing
-	old      *done // what was
+	writing  *beside // of rows: files are written there, until it has done all its work
+	chunks   int     // of the columns of open files
+	most     int     // of chunks
+	done     *done   // what will be noted of the session; nil: nothing
+	old      *done   // what was
 	memory   parquet.Memory
 	arrow    parquet.ArrowMemory
 	csv      text.Memory
@@ -51,14 +51,9 @@ type messageKey struct {
 	bus     uint8
 }
 
-// sideTable is a side table; only a few kinds of items are its rows.
-type sideTable struct {
-	*table.Side
-}
-
 // rowsHeld is how many rows of a message are decoded at a time: those of a row
 // group in Parquet, of a record batch in Arrow.
-var rowsHeld = map[string]int{"csv": 4096, "parquet": 65536, "arrow": 8192}
+var rowsHeld = map[string]int{"csv": 4096, "parquet": 32768, "arrow": 8192}
 
 // mostChunks bounds what is kept of files until they end: about a kilobyte for
 // each column of a row group in Parquet. Then all files end, and further rows
@@ -70,7 +65,7 @@ func newTables(s *settings, sum *summary) (*tables, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tables{settings: s, sum: sum, folder: out, plans: newPlanner(s), most: mostChunks[s.format]}, nil
+	return &tables{settings: s, sum: sum, folder: out, plans: newPlanner(s), most: mostChunks[s.format], writing: newBeside()}, nil
 }
 
 func (t *tables) begin(session *input.Session) (skip bool, err error) {
@@ -96,12 +91,12 @@ func (t *tables) begin(session *input.Session) (skip bool, err error) {
 func (t *tables) start(session *input.Session) (err error) {
 	t.session, t.starts, t.part = session, nil, 0
 	t.messages, t.files = map[messageKey]*table.Message{}, openFiles{}
-	t.side = []*sideTable{{table.NewUnknown()}, {table.NewGaps()}, {table.NewVerdicts()}}
+	t.sides = table.NewSides()
 	if t.plans1, err = t.plans.of(session.Device); err != nil {
 		return err
 	}
 	t.decoder = decode.New(decode.Options{
-		Plan: t.plans1.wanted, Rows: rowsHeld[t.format], Batch: t.batch,
+		Plan: t.plans1.wanted, Rows: rowsHeld[t.format], Batch: t.batch, Ahead: ahead + 2,
 		Transport: decode.TransportOptions{Off: t.noTransport, ISOTP: t.isotpIDs},
 	})
 	return nil
@@ -119,7 +114,9 @@ func (t *tables) item(it *input.Item) error {
 	case buslog.Frame:
 		return t.frame(it)
 	case buslog.Side:
-		return t.sideRecord(it)
+		return t.whenFull(t.sides.Record(it.Side, it.Clock.String()))
+	case buslog.Raw:
+		return t.whenFull(t.sides.Raw(it.Time, it.Group, it.Data, it.Clock.String()))
 	}
 	return nil
 }
@@ -142,7 +139,7 @@ func (t *tables) handOver() error {
 	if err := t.decoder.HandOver(); err != nil {
 		return err
 	}
-	for _, s := range t.side {
+	for _, s := range t.sides.All() {
 		if err := t.writeSide(s); err != nil {
 			return err
 		}
@@ -161,33 +158,20 @@ func (t *tables) frame(it *input.Item) error {
 		return nil
 	}
 	t.sum.unknown(it)
-	unknown := t.side[0]
-	unknown.AddFrame(&it.Event, it.Encrypted, it.Clock.String())
-	return t.whenFull(unknown)
+	return t.whenFull(t.sides.Frame(&it.Event, it.Encrypted, it.Clock.String()))
 }
 
-func (t *tables) sideRecord(it *input.Item) error {
-	switch r := it.Side.(type) {
-	case mdf.Gap:
-		t.side[1].AddGap(r, it.Clock.String())
-		return t.whenFull(t.side[1])
-	case mdf.VerdictChange:
-		t.side[2].AddVerdict(r, it.Clock.String())
-		return t.whenFull(t.side[2])
-	}
-	return nil
-}
-
-func (t *tables) whenFull(s *sideTable) error {
-	if !s.Full() {
+// whenFull writes a side table, if there is one, and it is time to.
+func (t *tables) whenFull(s *table.Side) error {
+	if s == nil || !s.Full() {
 		return nil
 	}
 	return t.writeSide(s)
 }
 
-func (t *tables) writeSide(s *sideTable) error {
+func (t *tables) writeSide(s *table.Side) error {
 	rows, times := s.Take()
-	return t.write(s.Schema(), 0, rows, times)
+	return t.write(s.Schema(), 0, times, func() table.Rows { return rows })
 }
 
 // batch writes decoded rows.
@@ -200,26 +184,41 @@ func (t *tables) batch(b *decode.Batch) error {
 	}
 	if m.Signals() == 0 && len(t.signals) > 0 {
 		t.sum.NotWanted += uint64(b.Len())
+		b.Release()
 		return nil
 	}
 	b.Sort()
 	t.sum.rows(b)
-	return t.write(m.Schema(), b.Bus, m.Rows(b, t.clock.String()), b.Time)
+	clock := t.clock.String()
+	if err := t.write(m.Schema(), b.Bus, b.Time, func() table.Rows { return m.Rows(b, clock) }); err != nil {
+		return err
+	}
+	return t.writing.do(func() error {
+		b.Release()
+		return nil
+	})
 }
 
-// write writes rows into the files of their parts.
-func (t *tables) write(s *table.Schema, bus uint8, rows table.Rows, times []int64) error {
-	for begin := 0; begin < rows.N; {
+// write writes rows into the files of their parts. Rows are made beside.
+func (t *tables) write(s *table.Schema, bus uint8, times []int64, rows func() table.Rows) error {
+	for begin := 0; begin < len(times); {
 		part, end := t.partOf(times[begin], t.clock), begin+1
-		for end < rows.N && t.partOf(times[end], t.clock) == part {
+		for end < len(times) && t.partOf(times[end], t.clock) == part {
 			end++
 		}
 		f, err := t.file(s, bus, part, times[begin])
 		if err != nil {
 			return err
 		}
-		if err := f.Write(rows.Slice(begin, end)); err != nil {
-			return fmt.Errorf("write %s: %w", f.file.Name, err)
+		from := begin
+		err = t.writing.do(func() error {
+			if err := f.Write(rows().Slice(from, end)); err != nil {
+				return fmt.Errorf("write %s: %w", f.file.Name, err)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 		if err := t.account(f, len(s.Columns)); err != nil {
 			return err
@@ -267,7 +266,14 @@ func (t *tables) writer(w io.Writer, s *table.Schema) (table.Writer, error) {
 
 // closeFiles finishes the files of parts before first.
 func (t *tables) closeFiles(first int64) error {
-	for _, f := range t.files.before(first) {
+	ended := t.files.before(first)
+	if len(ended) == 0 {
+		return nil
+	}
+	if err := t.writing.wait(); err != nil {
+		return err
+	}
+	for _, f := range ended {
 		t.chunks -= f.chunks
 		err := f.Writer.Close()
 		if err == nil {
@@ -298,4 +304,8 @@ func (t *tables) end() error {
 	return t.note()
 }
 
-func (t *tables) close(error) error { return t.folder.Close() }
+func (t *tables) close(error) error {
+	t.writing.close()
+	t.writing.wait() // an error of it was told, or something else came first
+	return t.folder.Close()
+}

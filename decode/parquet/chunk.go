@@ -23,10 +23,17 @@ const mostWords = 256
 
 // chunk makes the chunk of a column. Values that are null are left out, and
 // have the level 0.
-func (m *Memory) chunk(c *table.Column, column int, rows table.Rows) (out chunk, err error) {
+func (m *Memory) chunk(c *table.Column, column int, rows table.Rows) (out chunk) {
 	v := &m.values
 	m.page, m.words = m.page[:0], m.words[:0]
-	if rows.Steps != nil && rows.Steps(column, v) && m.steps(v, rows.N) {
+	way := table.Full
+	if rows.Short != nil {
+		way = rows.Short(column, v)
+	}
+	if way == table.Same {
+		return m.same(c, v, rows.N)
+	}
+	if way == table.Steps && m.steps(v, rows.N) {
 		out = m.coded(c, v, rows.N)
 	} else {
 		rows.Fill(column, v)
@@ -35,7 +42,32 @@ func (m *Memory) chunk(c *table.Column, column int, rows table.Rows) (out chunk,
 	if c.Nullable {
 		out.facts.SetNullCount(nulls(v.Null))
 	}
-	return out, nil
+	return out
+}
+
+// same makes a chunk of one value in all rows, or of nulls: a dictionary of one
+// word, and two runs.
+func (m *Memory) same(c *table.Column, v *table.Values, n int) (out chunk) {
+	isNull := v.Null != nil && v.Null[0]
+	switch {
+	case c.Type == table.Text:
+		m.texts(v, 1)
+		m.words, out.facts = appendBlobs(m.words, m.blobsOf), textFacts(m.blobsOf)
+	case !isNull:
+		m.words, out.facts = appendInts(m.words, v.Ints), intFacts(v.Ints, c.Type == table.Unsigned)
+	}
+	if c.Nullable {
+		m.page = appendLevelRun(m.page, isNull, n)
+		out.facts.SetNullCount(0)
+	}
+	out.encoding = parquet.Encodings.Plain
+	if isNull {
+		out.facts.SetNullCount(int64(n))
+		return out
+	}
+	out.encoding, out.words = parquet.Encodings.RLEDict, 1
+	m.page = appendRun(append(m.page, 1), 0, n, 1)
+	return out
 }
 
 func nulls(null []bool) (n int64) {

@@ -42,12 +42,7 @@ func appendHybrid[T uint8 | uint16](dst []byte, values []T, width int) []byte {
 		}
 	}
 	if same && len(values) > 0 {
-		dst = binary.AppendUvarint(dst, uint64(len(values))<<1)
-		dst = append(dst, byte(values[0]))
-		if width > 8 {
-			dst = append(dst, byte(uint16(values[0])>>8))
-		}
-		return dst
+		return appendRun(dst, uint16(values[0]), len(values), width)
 	}
 	groups := (len(values) + 7) / 8 // of 8 values
 	dst = binary.AppendUvarint(dst, uint64(groups)<<1|1)
@@ -59,22 +54,40 @@ func appendHybrid[T uint8 | uint16](dst []byte, values []T, width int) []byte {
 	return dst
 }
 
+// appendRun writes a run of n times the same value.
+func appendRun(dst []byte, value uint16, n, width int) []byte {
+	dst = append(binary.AppendUvarint(dst, uint64(n)<<1), byte(value))
+	if width > 8 {
+		dst = append(dst, byte(value>>8))
+	}
+	return dst
+}
+
+// appendLevelRun is appendLevels for n values that are all null, or all not.
+func appendLevelRun(dst []byte, null bool, n int) []byte {
+	at, level := len(dst), uint16(1)
+	if null {
+		level = 0
+	}
+	dst = appendRun(append(dst, 0, 0, 0, 0), level, n, 1)
+	binary.LittleEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
+	return dst
+}
+
 // appendLevels writes the definition levels of a column that may have nulls:
 // 1 for each value, 0 for each null.
 func appendLevels(dst []byte, null []bool, n int, levels []uint8) []byte {
-	at := len(dst)
-	dst = append(dst, 0, 0, 0, 0)
 	if null == nil {
-		dst = append(binary.AppendUvarint(dst, uint64(n)<<1), 1)
-	} else {
-		for i, is := range null[:n] {
-			levels[i] = 1
-			if is {
-				levels[i] = 0
-			}
-		}
-		dst = appendHybrid(dst, levels[:n], 1)
+		return appendLevelRun(dst, false, n)
 	}
+	for i, is := range null[:n] {
+		levels[i] = 1
+		if is {
+			levels[i] = 0
+		}
+	}
+	at := len(dst)
+	dst = appendHybrid(append(dst, 0, 0, 0, 0), levels[:n], 1)
 	binary.LittleEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
 	return dst
 }

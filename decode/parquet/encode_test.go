@@ -55,15 +55,18 @@ func again(t *testing.T, times, raw []int64) {
 			v.Floats = append(v.Floats, float64(x)/2)
 		}
 	}
-	steps := func(column int, v *table.Values) bool {
+	short := func(column int, v *table.Values) table.Way {
+		if column == 0 {
+			return table.Full
+		}
 		fill(column, v)
 		v.Scale = func(raw int64) float64 { return float64(raw) / 2 }
-		return true
+		return table.Steps
 	}
 	var b bytes.Buffer
 	w, err := NewWriter(&b, &s, &Memory{})
 	if err == nil {
-		err = w.Write(table.Rows{N: len(raw), Fill: fill, Steps: steps})
+		err = w.Write(table.Rows{N: len(raw), Fill: fill, Short: short})
 	}
 	if err == nil {
 		err = w.Close()

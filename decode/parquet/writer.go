@@ -1,6 +1,7 @@
 package parquet
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ type Writer struct {
 type Memory struct {
 	pager  file.PageWriter
 	values table.Values
+	group  bytes.Buffer
 	page   []byte // the page, as it is before compression
 	small  []byte // and behind it
 	words  []byte // the dictionary
@@ -89,6 +91,7 @@ func (p *Writer) Write(rows table.Rows) error {
 		return p.err
 	}
 	begin := p.sink.at
+	p.sink.hold(&p.memory.group)
 	group := p.facts.AppendRowGroup()
 	for i := range p.columns {
 		if err := p.column(group, i, rows); err != nil {
@@ -97,7 +100,7 @@ func (p *Writer) Write(rows table.Rows) error {
 		}
 	}
 	group.SetNumRows(rows.N)
-	p.err = errors.Join(group.Finish(p.sink.at-begin, p.groups), p.sink.err)
+	p.err = errors.Join(group.Finish(p.sink.at-begin, p.groups), p.sink.release())
 	p.groups++
 	return p.err
 }
@@ -127,10 +130,7 @@ func (p *Writer) column(group *metadata.RowGroupMetaDataBuilder, i int, rows tab
 	if err := m.begin(p.sink, at, p.groups, int16(i)); err != nil {
 		return err
 	}
-	c, err := m.chunk(&p.columns[i], i, rows)
-	if err != nil {
-		return err
-	}
+	c := m.chunk(&p.columns[i], i, rows)
 	if c.words > 0 {
 		page := file.NewDictionaryPage(memory.NewBufferBytes(m.words), int32(c.words), parquet.Encodings.Plain)
 		defer page.Release()

@@ -122,29 +122,66 @@ func (t *Message) Rows(b *decode.Batch, clock string) Rows {
 	return Rows{
 		N:     b.Len(),
 		Fill:  func(column int, v *Values) { t.fill(b, clock, column, v) },
-		Steps: func(column int, v *Values) bool { return t.steps(b, column-fixedColumns, v) },
+		Short: func(column int, v *Values) Way { return t.short(b, clock, column, v) },
 	}
 }
 
-// stepBits is how many bits the raw values have that Rows.Steps gives.
+// short finds out whether all rows have the same value, or few different ones.
+func (t *Message) short(b *decode.Batch, clock string, column int, v *Values) Way {
+	switch column {
+	case columnTime, columnExact:
+		return Full
+	case columnBus:
+		v.Ints, v.Null = append(v.Ints[:0], int64(t.bus)), nil
+	case columnID:
+		if !same(b.ID) {
+			return Full
+		}
+		v.Ints, v.Null = append(v.Ints[:0], int64(b.ID[0])), nil
+	case columnVerdict:
+		if !same(b.Verdict) {
+			return Full
+		}
+		v.verdicts(b.Verdict[:1])
+	case columnClock:
+		v.constant(1, clock)
+	case columnMissing:
+		if len(t.missing) > 0 {
+			return Full
+		}
+		t.fillMissing(1, v)
+	default:
+		return t.steps(b, column-fixedColumns, v)
+	}
+	return Same
+}
+
+// same tells whether all values are the first one.
+func same[T comparable](values []T) bool {
+	for _, v := range values {
+		if v != values[0] {
+			return false
+		}
+	}
+	return true
+}
+
+// stepBits is how many bits raw values have at most that are Steps.
 const stepBits = 16
 
 // steps fills in raw values, where few different ones are to be expected.
-func (t *Message) steps(b *decode.Batch, column int, v *Values) bool {
-	if column < 0 || column >= len(t.picked) {
-		return false
+func (t *Message) steps(b *decode.Batch, column int, v *Values) Way {
+	if column >= len(t.picked) {
+		return Full
 	}
 	signal := t.picked[column]
 	if s := &b.Message.Signals[signal]; s.Length > stepBits || s.Kind >= dbc.Float32 {
-		return false
+		return Full
 	}
 	v.Ints = b.Raw(signal, v.Ints)
 	v.Scale = func(raw int64) float64 { return b.Message.Phys(signal, raw) }
-	if t.raw {
-		v.Scale = func(raw int64) float64 { return float64(raw) }
-	}
 	t.fillNulls(b, signal, v)
-	return true
+	return Steps
 }
 
 // reasons are the texts of the column "missing"; the first is null.

@@ -48,7 +48,7 @@ type Values struct {
 	Blobs  [][]byte
 	Null   []bool // nil: none is
 
-	Scale func(raw int64) float64 // of Rows.Steps
+	Scale func(raw int64) float64 // of Steps
 
 	nulls []bool // memory of Null
 }
@@ -87,17 +87,26 @@ func (r Rows) Slice(begin, end int) Rows {
 		v.nulls, v.Scale = nulls, scale
 	}
 	part := Rows{N: end - begin, Fill: func(column int, v *Values) { r.Fill(column, v); cut(v) }}
-	if r.Steps != nil {
-		part.Steps = func(column int, v *Values) bool {
-			if !r.Steps(column, v) {
-				return false
+	if r.Short != nil {
+		part.Short = func(column int, v *Values) Way {
+			way := r.Short(column, v)
+			if way == Steps {
+				cut(v)
 			}
-			cut(v)
-			return true
+			return way
 		}
 	}
 	return part
 }
+
+// Way says what Rows.Short made of a column.
+type Way uint8
+
+const (
+	Full  Way = iota // nothing: it is for Fill
+	Same             // all rows have the same value, or are null: v holds one row
+	Steps            // Ints of at most 16 bits, which tell the values apart; Values.Scale makes Floats of them
+)
 
 // Rows are some rows of a table. They are borrowed: valid until the function
 // that got them returns.
@@ -105,10 +114,8 @@ type Rows struct {
 	N    int
 	Fill func(column int, v *Values) // makes the values of a column in the memory of v
 
-	// Steps is Fill for a column of numbers that are made of integers of at most
-	// 16 bits: Ints are those, the lowest 16 bits tell them apart, and Scale makes
-	// Floats of them. False, or nil: there is only Fill.
-	Steps func(column int, v *Values) bool
+	// Short is a shorter way than Fill, where a column has one. Nil: none has.
+	Short func(column int, v *Values) Way
 }
 
 // Writer writes one table into a file.

@@ -290,3 +290,28 @@ func TestPairingEndsWithoutProgress(t *testing.T) {
 		t.Error("keys of the ended pairing are still there")
 	}
 }
+
+// 128 bits need 256 cycles on average, with a deviation of 16; a cycle takes its
+// window and the frames between two (2.9, P1.12).
+func TestPairingTimeAgainstTheExpectation(t *testing.T) {
+	const runs = 40
+	for _, direct := range []bool{false, true} {
+		cycles, took := 0, int64(0)
+		for seed := range uint64(runs) {
+			w := newWire(t, 100+seed, func(s *setup) {
+				blank(s)
+				m := s.d.Methods.ForPairing(1000*millisecond, direct, false)
+				s.d.Methods, s.c.Methods = m, m
+			})
+			begun := w.now
+			w.pair()
+			cycles += of(w.events, PairDone).Cycles
+			took += w.now - begun
+		}
+		mean := float64(cycles) / runs
+		t.Logf("direct %v: %.1f cycles, %.2f s on average of %d pairings", direct, mean, float64(took)/runs/1e9, runs)
+		if mean < 256-12 || mean > 256+12 || took/int64(cycles) > 26*millisecond {
+			t.Errorf("%.1f cycles of %d us", mean, took/int64(cycles)/1000)
+		}
+	}
+}

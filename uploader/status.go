@@ -55,7 +55,7 @@ type Parked struct {
 
 const (
 	maxParked = 100 // device.json has at most 64 KiB
-	maxReason = 200 // bytes
+	maxReason = 400 // bytes: a reason names the certificate, why, and what to do
 )
 
 // Status returns a copy of the state.

@@ -3,6 +3,7 @@ package simulate
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,8 +88,11 @@ func (g *Group) check() error {
 	}
 	secured := false
 	for _, m := range g.Messages {
-		if a := m.Record.Producer; !g.has(a) {
+		switch a := m.Record.Producer; {
+		case !g.has(a):
 			return fmt.Errorf("message %v: device %d is none of the group", m.Record.Word, a)
+		case m.Stream > 1 && (m.Protect != Secured || m.Record.Cipher == cancrypt.AESPair):
+			return fmt.Errorf("message %v: only messages of the table with cipher pad go in streams", m.Record.Word)
 		}
 		secured = secured || m.Protect == Secured
 	}
@@ -98,14 +102,7 @@ func (g *Group) check() error {
 	return nil
 }
 
-func (g *Group) has(a uint8) bool {
-	for _, m := range g.Members {
-		if m == a {
-			return true
-		}
-	}
-	return false
-}
+func (g *Group) has(a uint8) bool { return slices.Contains(g.Members, a) }
 
 // Table returns the group's message table.
 func (g *Group) Table() (*cancrypt.Table, error) {
@@ -146,6 +143,9 @@ func (g *Group) YAML() string {
 	fmt.Fprintf(&b, "  signature: %d\n  pad: %s\n", g.Methods.Signature(), padNames[g.Methods.Pad()])
 	if g.Methods.Extra() {
 		b.WriteString("  extra: heartbeats\n")
+	}
+	if slices.ContainsFunc(g.Messages, func(m Message) bool { return m.Protect == Secured && m.Record.Signature == cancrypt.CRCXor }) {
+		b.WriteString("  allow_method0: true\n")
 	}
 	for _, p := range []Protection{Secured, HeartbeatOnly} {
 		g.list(&b, p)

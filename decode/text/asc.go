@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"math/bits"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,7 +16,18 @@ type ASC struct {
 	w     *bufio.Writer
 	begin int64 // µs: time of the first frame
 	begun bool
+	heads [1 << headBits]ascHead
 }
+
+// ascHead is what stands between time and data of a classical frame, which
+// most frames share with one before.
+type ascHead struct {
+	key  uint64 // 0: none
+	n    uint8
+	text [39]byte
+}
+
+const headBits = 10
 
 // NewASC makes an ASC log in w. Its head is written with the first frame.
 func NewASC(w io.Writer) *ASC { return &ASC{w: bufio.NewWriterSize(w, 1<<16)} }
@@ -31,7 +43,7 @@ func (a *ASC) Frame(e *can.Event) error {
 	if e.Frame.Is(can.FD) {
 		line = appendASCFD(line, e)
 	} else {
-		line = appendASCClassic(line, e)
+		line = a.appendClassic(line, e)
 	}
 	_, err := a.w.Write(append(line, '\n'))
 	return err
@@ -99,18 +111,22 @@ func appendASCID(dst []byte, f *can.Frame) []byte {
 	return append(dst, text[8-digits:]...)
 }
 
-func appendASCData(dst []byte, data []byte) []byte {
-	for len(data) > 0 {
-		part := data[:min(8, len(data))]
-		data = data[len(part):]
-		var cells [3 * 8]byte
-		for i, b := range part {
-			cell := cells[3*i:][:3]
-			cell[0], cell[1], cell[2] = ' ', hexDigits[b>>4], hexDigits[b&15]
-		}
-		dst = append(dst, cells[:3*len(part)]...)
+// cells are a blank and the digits of a byte; the fourth byte is for the next
+// cell to overwrite.
+var cells = func() (all [256][4]byte) {
+	for i := range all {
+		all[i] = [4]byte{' ', hexDigits[i>>4], hexDigits[i&15], ' '}
 	}
-	return dst
+	return all
+}()
+
+func appendASCData(dst []byte, data []byte) []byte {
+	at := len(dst)
+	dst = slices.Grow(dst, 3*len(data)+1)[:at+3*len(data)+1]
+	for i, b := range data {
+		*(*[4]byte)(dst[at+3*i:]) = cells[b]
+	}
+	return dst[:at+3*len(data)]
 }
 
 func direction(e *can.Event) string {
@@ -120,8 +136,24 @@ func direction(e *can.Event) string {
 	return "Tx"
 }
 
-// appendASCClassic prints "%-2d %-15s Rx   d 8 ...".
-func appendASCClassic(dst []byte, e *can.Event) []byte {
+// appendClassic prints "%-2d %-15s Rx   d 8 ...".
+func (a *ASC) appendClassic(dst []byte, e *can.Event) []byte {
+	f := &e.Frame
+	key := 1<<62 | uint64(f.ID) | uint64(f.Flags)<<32 | uint64(f.Len)<<40 | uint64(f.DLC&15)<<44 | uint64(e.Bus)<<48 | uint64(e.Dir)<<56
+	head := &a.heads[key*0x9e3779b97f4a7c15>>(64-headBits)]
+	if head.key != key {
+		text := appendASCHead(head.text[:0], e)
+		head.key, head.n = key, uint8(len(text))
+	}
+	dst = append(dst, head.text[:head.n]...)
+	if f.Flags&(can.Error|can.Remote) != 0 {
+		return dst
+	}
+	return appendASCData(dst, f.Payload())
+}
+
+// appendASCHead prints what stands before the data.
+func appendASCHead(dst []byte, e *can.Event) []byte {
 	f := &e.Frame
 	at := len(dst)
 	dst = strconv.AppendUint(dst, uint64(e.Bus), 10)
@@ -136,8 +168,7 @@ func appendASCClassic(dst []byte, e *can.Event) []byte {
 	if f.Is(can.Remote) {
 		return append(dst, 'r', ' ', '0'+min(f.DLC, 8))
 	}
-	dst = append(dst, 'd', ' ', '0'+f.Len)
-	return appendASCData(dst, f.Payload())
+	return append(dst, 'd', ' ', '0'+f.Len)
 }
 
 // The bits of the flags at the end of a line of CAN FD.

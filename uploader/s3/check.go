@@ -27,6 +27,10 @@ type Report struct {
 	Chain   []ChainEntry `json:"chain,omitempty"` // the server's, from its own certificate up; also of one that was refused
 	// DaysLeft counts until the first certificate of the chain expires.
 	DaysLeft int `json:"days_left,omitempty"`
+	// Asked: the server wanted to know who this device is. Device is the
+	// certificate that it was shown.
+	Asked  bool        `json:"device_asked"`
+	Device *ChainEntry `json:"device,omitempty"`
 	// SkewMillis is the store's clock minus ours; verified connections only.
 	SkewMillis *int64 `json:"skew_ms,omitempty"`
 
@@ -70,8 +74,12 @@ func (c *Client) Check(ctx context.Context, key string, content []byte) (Report,
 func (c *Client) describe(r *Report, x *exchange) {
 	var chain []*x509.Certificate
 	var bad *tlsError
+	if x.conn != nil {
+		r.identity(x.conn.asked, x.conn.shown)
+	}
 	if errors.As(x.dial, &bad) {
 		chain = bad.chain
+		r.identity(bad.asked, bad.shown)
 	} else if h := c.wire.dialer.last.Load(); h != nil && x.dial == nil {
 		r.Version, r.Suite = tls.VersionName(h.state.Version), tls.CipherSuiteName(h.state.CipherSuite)
 		chain = h.chain()
@@ -85,6 +93,13 @@ func (c *Client) describe(r *Report, x *exchange) {
 	if d, ok := c.Skew(); ok && x.status != 0 {
 		ms := d.Milliseconds()
 		r.SkewMillis = &ms
+	}
+}
+
+func (r *Report) identity(asked bool, shown *certs.Identity) {
+	r.Asked = asked
+	if shown != nil {
+		r.Device = &ChainEntry{shown.Leaf.Subject.String(), shown.Leaf.Issuer.String(), shown.NotAfter()}
 	}
 }
 

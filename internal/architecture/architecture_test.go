@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"uploader/s3":            {"uploader", "certs", "internal/*"},
 	"certs":                  {"internal/*"},
 	"config":                 {"internal/*"},
+	"config/ota":             {"internal/*"},
 	"decode":                 {"mdf", "can", "decode/dbc", "decode/j1939", "decode/isotp"},
 	"decode/dbc":             {"can"},
 	"decode/j1939":           {"can", "decode/internal/*"},
@@ -44,7 +45,7 @@ var mayImport = map[string][]string{
 	"internal/*":             {"internal/*"},
 	"internal/mix":           {"can"},
 	"internal/*/*":           {"internal/*", "internal/*/*"},
-	"cmd/internal/appliance": {"can", "can/*", "cancrypt", "cancrypt/node", "mdf", "segment", "logger", "uploader", "uploader/s3", "certs", "config", "internal/*"},
+	"cmd/internal/appliance": {"can", "can/*", "cancrypt", "cancrypt/node", "mdf", "segment", "logger", "uploader", "uploader/s3", "certs", "config", "config/ota", "internal/*"},
 	"cmd/*":                  {"*", "*/*", "cmd/internal/*"},
 }
 

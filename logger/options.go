@@ -44,6 +44,9 @@ type Options struct {
 	// BucketSession is the session that the bucket's device.json names; 0: unknown.
 	BucketSession uint32
 
+	// Sending tells whether a segment is on its way to the store: retention spares
+	// it as long as it can. Goroutines call it at once. nil: none is.
+	Sending func(segment.Name) bool
 	// CheckCard tells whether the card is there (see WatchCard); goroutines call it
 	// as they need. nil: it is.
 	CheckCard func() error
@@ -120,6 +123,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Flush <= 0 {
 		o.Flush = time.Second
+	}
+	if o.Sending == nil {
+		o.Sending = func(segment.Name) bool { return false }
 	}
 	if o.CheckCard == nil {
 		o.CheckCard = func() error { return nil }

@@ -286,6 +286,24 @@ func TestOneSegmentThatCannotBeDeletedStopsNothing(t *testing.T) {
 	}
 }
 
+// A segment on its way to the store outlives younger ones, but not the reserve.
+func TestASegmentOnItsWayIsSpared(t *testing.T) {
+	for _, all := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, newCard())
+			smallCard(r)
+			r.o.Sending = func(n segment.Name) bool { return all || n.Split == 1 }
+			r.start().run(400, 50)
+			s := r.logger.Status().Log
+			r.stop()
+			c := chained(t, r.card)
+			if first := c.segments[0].Split; s.Seal.Dropped == 0 || (first == 1) == all {
+				t.Errorf("all on their way %v: the oldest left is %d after %d deletions", all, first, s.Seal.Dropped)
+			}
+		})
+	}
+}
+
 func TestADeletionThatFailsHalfwayIsCounted(t *testing.T) {
 	for _, kind := range []string{"sync", "remove"} {
 		synctest.Test(t, func(t *testing.T) {

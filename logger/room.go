@@ -54,7 +54,8 @@ func (k *keeper) space() (durable.Space, error) {
 const spare = time.Minute
 
 // makeRoom deletes until need bytes are free or nothing is left; lossy tells that
-// frames were lost. What cannot be deleted hinders nothing else from going.
+// frames were lost. What cannot be deleted hinders nothing else from going. A
+// segment on its way to the store goes when nothing else is left to go.
 func (k *keeper) makeRoom(need int64) (lossy bool, err error) {
 	listing, err := k.card.Scan()
 	if err != nil {
@@ -62,9 +63,13 @@ func (k *keeper) makeRoom(need int64) (lossy bool, err error) {
 	}
 	tried := map[segment.Name]bool{}
 	pass := func(n segment.Name) bool { return tried[n] || k.held(n) || time.Now().Before(k.stubborn[n]) }
+	aloft := func(n segment.Name) bool { return pass(n) || k.o.Sending(n) }
 	var errs []error
 	for need > 0 {
-		list := choose(listing.Segments, need, !k.o.KeepUnsent, pass)
+		list := choose(listing.Segments, need, !k.o.KeepUnsent, aloft)
+		if len(list) == 0 { // nothing else is left
+			list = choose(listing.Segments, need, !k.o.KeepUnsent, pass)
+		}
 		if len(list) == 0 {
 			break
 		}

@@ -37,10 +37,10 @@ func (u *Uploader) Sending(n segment.Name) bool {
 	return slices.Contains(u.aloft, n)
 }
 
-// room tells whether one more segment may be sent: one alone, as long as the
-// flow is stopped and this is the try.
+// room tells whether one more segment may be sent: one alone, from an error of
+// the endpoint on until something has arrived.
 func (u *Uploader) room() bool {
-	if u.breaker.stopped {
+	if u.breaker.failures > 0 {
 		return len(u.flying) == 0
 	}
 	return len(u.flying) < u.o.Workers

@@ -117,7 +117,14 @@ func (x *exchange) faulty(body io.Reader) io.Reader {
 	case Cut:
 		return io.MultiReader(io.LimitReader(body, x.fault.At), doing(abort))
 	case Stall:
-		wait := doing(func() { x.pause(x.r.Context(), x.fault.Delay) })
+		wait := doing(func() {
+			x.pause(x.r.Context(), x.fault.Delay)
+			select {
+			case <-x.done:
+				abort()
+			default:
+			}
+		})
 		return io.MultiReader(io.LimitReader(body, x.fault.At), wait, body)
 	case Slow:
 		return readerFunc(func(p []byte) (int, error) {

@@ -275,8 +275,8 @@ func TestBucketsAreMadeOnce(t *testing.T) {
 func TestWhatIsNotThereSaysSo(t *testing.T) {
 	_, p := ours(t, s3test.Options{})
 	for _, c := range []call{
-		{method: "POST", key: "k", query: "uploads="},
-		{method: "PUT", key: "k", query: "partNumber=1&uploadId=x"},
+		{method: "GET", key: "k", query: "tagging="},
+		{method: "PUT", key: "k", query: "acl="},
 		{method: "GET", path: "/trucks", query: "policy="},
 		{method: "GET", path: "/trucks"},
 		{key: "k", body: hello, header: map[string]string{"If-Match": `"x"`}},

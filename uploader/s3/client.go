@@ -39,6 +39,9 @@ type Options struct {
 	Proxy   string        // http://host:port; empty: none. The environment is not asked
 	Stall   time.Duration // no byte for so long ends a request. 0: 60 s
 	Workers int           // requests at once. 0: 1
+	// Bandwidth is what all connections together may send, in bytes per second,
+	// with all that TLS and HTTP add. 0: no limit.
+	Bandwidth int64
 
 	// Synchronised tells whether the clock has been set by somebody who
 	// knows. While it has not, a certificate out of date is of class Clock.
@@ -148,8 +151,8 @@ func check(o Options, m mode.Row) error {
 		return fmt.Errorf("mode %s: the server must be verified", o.Mode)
 	case m.Device && o.Identity == nil:
 		return fmt.Errorf("mode %s: an identity of this device is needed", o.Mode)
-	case o.Stall < 0 || o.Workers < 0:
-		return errors.New("stall and workers: want 0 or more")
+	case o.Stall < 0 || o.Workers < 0 || o.Bandwidth < 0:
+		return errors.New("stall, workers and bandwidth: want 0 or more")
 	}
 	return nil
 }

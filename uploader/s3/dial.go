@@ -29,6 +29,7 @@ type dialer struct {
 	identity func() (*certs.Identity, error) // nil: this device does not say who it is
 	proxy    *url.URL
 	stall    time.Duration
+	pace     *pace // nil: no limit
 	now      func() time.Time
 	last     atomic.Pointer[handshake] // the last one that was accepted
 }
@@ -49,6 +50,9 @@ func (h *handshake) chain() []*x509.Certificate {
 
 func newDialer(o Options, m mode.Row, endpoint *url.URL) (*dialer, error) {
 	d := &dialer{open: o.Dial, stall: o.Stall, now: o.Now}
+	if o.Bandwidth > 0 {
+		d.pace = &pace{rate: o.Bandwidth}
+	}
 	if d.open == nil {
 		d.open = (&net.Dialer{Timeout: handshakeTime, KeepAlive: 30 * time.Second, Control: control}).DialContext
 	}
@@ -110,7 +114,7 @@ func (d *dialer) plain(ctx context.Context, network, address string) (net.Conn, 
 		exchangeOf(ctx).dialFailed(err)
 		return nil, err
 	}
-	return &watched{Conn: newStalling(c, d.stall)}, nil
+	return &watched{Conn: newPaced(newStalling(c, d.stall), d.pace)}, nil
 }
 
 // secure dials for https and returns only what has proved who it is.
@@ -191,7 +195,7 @@ func (d *dialer) handshake(ctx context.Context, c net.Conn) (*watched, error) {
 		e.asked = true
 		return d.present(r, e)
 	}
-	t := tls.Client(newStalling(c, d.stall), conf)
+	t := tls.Client(newPaced(newStalling(c, d.stall), d.pace), conf)
 	if err := t.HandshakeContext(ctx); err != nil {
 		e.err = err
 		var v *tls.CertificateVerificationError

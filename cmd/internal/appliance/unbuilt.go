@@ -22,10 +22,6 @@ var unbuilt = []struct {
 }{
 	{"buses[].cancrypt.role", []string{"member"}, "a member of a CANcrypt group"},
 	{"buses[].cancrypt.profile", []string{"p1fd"}, "CANcrypt FD"},
-	{"upload.order", nil, "the order of uploads"},
-	{"upload.bandwidth", nil, "the bandwidth limit"},
-	{"upload.workers", nil, "parallel uploads"},
-	{"upload.quirks.", nil, "quirks of stores"},
 	{"tls.profile", nil, "other cipher profiles"},
 	{"tls.reset_means_no_suite", nil, "the walk over cipher groups"},
 	{"tls.clock_bootstrap", nil, "the clock bootstrap"},

@@ -73,6 +73,7 @@ func (a *Appliance) loggerOptions() logger.Options {
 		CardID:         logger.CardID(a.o.Root),
 		Links:          a.live().buses.Links,
 		Sealed:         a.poke,
+		Sending:        a.sending,
 		Synced:         a.o.Synced,
 		Event:          a.journal.Add,
 		Log:            a.log,
@@ -117,6 +118,7 @@ func (a *Appliance) uploaderOptions() uploader.Options {
 	return uploader.Options{
 		Store: a.live().store, Card: segment.Card{FS: a.card, Device: a.device},
 		Mode: string(u.Mode), Endpoint: u.Endpoint, Bucket: u.Bucket, Prefix: u.Prefix, Proved: u.Mode.Row().Proved,
+		Order: u.Order, Workers: u.Workers, Quirks: uploader.Quirks(u.Quirks),
 		Heartbeat: u.Heartbeat, DeviceJSON: a.StatusJSON, EventsJSON: a.journal.Changed, Clock: a.clock,
 		Meta:      map[string]string{"hw": hardwareVersion, "fw": paddedVersion(Version)},
 		Confirmed: a.live().logger.CardChanged,
@@ -145,6 +147,12 @@ func (a *Appliance) renumber(ctx context.Context) {
 	if err != nil {
 		a.log.Info("the bucket was not asked for its last session", "reason", err)
 	}
+}
+
+// sending tells whether a segment is on its way to the store.
+func (a *Appliance) sending(n segment.Name) bool {
+	up := a.live().uploader
+	return up != nil && up.Sending(n)
 }
 
 // poke tells the uploader that a segment is ready.

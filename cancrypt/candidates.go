@@ -131,7 +131,7 @@ func (j *Judge) split() {
 	lead.cycle = cycle{}
 	j.candidates = j.candidates[:1]
 	j.agree()
-	j.release(true)
+	j.release(noProof)
 }
 
 // needsKey reports whether a verdict claims something about a key.
@@ -141,14 +141,29 @@ func needsKey(v can.Verdict) bool {
 	return set>>v&1 != 0
 }
 
+// unsure reports whether a verdict accuses and may be the judge's own fault: if
+// it missed a heartbeat, its key is wrong.
+func (j *Judge) unsure(v can.Verdict) bool {
+	switch v {
+	case can.KeyEpochUnknown:
+		return true
+	case can.SignatureWrong, can.HeartbeatWrong:
+		return !j.candidates[0].proven && j.keyed()
+	}
+	return false
+}
+
 // settle gives a verdict, or holds it back until the key is known to be right.
 func (j *Judge) settle(at ref, v can.Verdict) {
 	switch {
 	case !j.inStep && needsKey(v):
 		v = can.NotJudged
-	case v == can.KeyEpochUnknown, (v == can.SignatureWrong || v == can.HeartbeatWrong) && !j.candidates[0].proven && j.keyed():
+	case j.unsure(v):
+		if len(j.held) == 0 {
+			j.candidates[0].since = 0
+		}
 		if len(j.held) < maxPending {
-			j.held = append(j.held, saying{at, v})
+			j.held = append(j.held, saying{at, v, j.candidates[0].starts})
 		}
 		return
 	}
@@ -167,26 +182,53 @@ func (j *Judge) give(at ref, v can.Verdict) {
 	j.out.Late = append(j.out.Late, Late{n, at.time, at.from, at.word, at.sender, v})
 }
 
-// release gives what is held back: as it is, or as not judged.
-func (j *Judge) release(unknown bool) {
+// proof is what is known of the leader's key when verdicts that wait are given.
+type proof uint8
+
+const (
+	noProof proof = iota // not judged
+	proven               // the key is right: 9 and 18 stand
+	current              // and nothing was missed since: 13 stands too
+)
+
+// release gives what is held back, as far as the proof goes. What waited under
+// the keys of another start is not judged.
+func (j *Judge) release(p proof) {
+	starts, left := j.candidates[0].starts, j.held[:0]
 	for _, h := range j.held {
-		if unknown {
+		switch {
+		case p == proven && h.verdict == can.KeyEpochUnknown && h.starts == starts:
+			left = append(left, h)
+			continue
+		case p == noProof || h.starts < starts:
 			h.verdict = can.NotJudged
 		}
 		j.give(h.at, h.verdict)
 	}
-	j.held = j.held[:0]
+	j.held = left
 }
 
-// right notes that something was right under a held key.
-func (j *Judge) right() {
+// right notes that something was right under a key, by whom. One heartbeat may be
+// so by chance, once in 256; two members, or a signature, prove the key.
+func (j *Judge) right(c *candidate, key uint32, by addresses) {
 	j.rightAt, j.names = j.at.time, 0
 	if !j.inStep {
 		j.inStep = true
 		j.event(InStep, 0, j.at.word, j.at.time)
 	}
-	if len(j.held) > 0 {
-		j.release(false)
+	if key != c.curKey {
+		return
+	}
+	if c.proof |= by; c.proof.count() >= 2 {
+		j.prove(c)
+	}
+	c.since |= by
+	switch {
+	case len(j.held) == 0 || !j.leads(c):
+	case c.since.count() >= 2:
+		j.release(current)
+	case c.proven:
+		j.release(proven)
 	}
 }
 

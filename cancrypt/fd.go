@@ -11,6 +11,8 @@ const (
 	recordLen = 8  // bytes of the FD security record
 	maxFDData = 56 // bytes of data beside it
 
+	fdHeartbeatLen = 16 // heartbeat, three zero bytes, record
+
 	fdEncrypted = 1 << 5
 	fdReserved  = 1 << 4
 )

@@ -9,10 +9,13 @@ func (s addresses) has(a uint8) bool { return s>>a&1 != 0 }
 func (s *addresses) add(a uint8)     { *s |= 1 << a }
 func (s addresses) count() int       { return bits.OnesCount16(uint16(s)) }
 
+// everybody stands for a proof that needs no other: a signature, of whomever.
+const everybody = addresses(1<<16 - 1)
+
 // tally counts per sender under one key.
 type tally struct {
-	last     [16]int32 // last verified sequence number, -1 for none
-	failures [16]uint16
+	last     [256]int32 // last verified sequence number, -1 for none
+	failures [256]uint16
 }
 
 func freshTally() (t tally) {
@@ -52,7 +55,9 @@ type group struct {
 	counts, before  tally  // under cur and prev
 	proven          bool
 	proof           addresses // whose heartbeats were right under cur
+	since           addresses // the same, since the oldest verdict that waits for a proof
 	replayedSession bool
+	starts          uint32 // group starts that this candidate followed
 	tag             [8]byte
 
 	members, lost, left addresses // of this grouping
@@ -119,7 +124,7 @@ func (g *group) renew(e Epoch, at int64) {
 func (g *group) replace(e Epoch, at int64) {
 	g.keys++
 	g.cur, g.curKey, g.counts = e, g.keys, freshTally()
-	g.updated, g.proven, g.proof = at, false, 0
+	g.updated, g.proven, g.proof, g.since = at, false, 0, 0
 }
 
 // expected are the members whose heartbeat closes the cycle.

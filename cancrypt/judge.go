@@ -113,6 +113,7 @@ type Judge struct {
 	o       JudgeOptions
 	suite   *Suite
 	members addresses
+	passive [256]bool // members that only listen and send, FD
 	senders addresses // addresses that produce a group AES record
 	pairs   addresses // that produce an AES record of scope 1 only
 
@@ -135,10 +136,11 @@ type Judge struct {
 	out     *Out
 }
 
-// saying is a verdict on a frame.
+// saying is a verdict on a frame that waits for a proof.
 type saying struct {
 	at      ref
 	verdict can.Verdict
+	starts  uint32 // of the leader: its key had this start
 }
 
 // candidate is a group state with what it said while others differed.
@@ -157,11 +159,15 @@ func NewJudge(o JudgeOptions) (*Judge, error) {
 		return nil, wrong("judge", "a table, a control ID with a free nibble and an event time of 0.1-25.5 s", fmt.Sprint(uint32(o.Control), o.Event))
 	}
 	j := &Judge{o: o, suite: suite, inStep: true, candidates: []*candidate{{group: group{next: never, patience: o.Event * 3 / 2}}}}
+	if o.FD && o.Methods.Signature() == CRCXor {
+		return nil, wrong("judge", "signature 1 or 2 with CANcrypt FD", o.Methods.Signature())
+	}
 	for _, a := range o.Members {
-		if a < 1 || a > maxDevices {
-			return nil, wrong("judge", "members 1-15", a)
+		if a < 1 || a > maxDevices && !o.FD || a == 255 {
+			return nil, wrong("judge", "members 1-15, with CANcrypt FD 1-254", a)
 		}
-		j.members.add(a)
+		j.passive[a] = a > maxDevices
+		j.members.add(a) // of those up to 15
 	}
 	for w, a := range o.HeartbeatOnly {
 		if o.Table.Find(w) != nil || w&^15 == o.Control || !w.Valid() || !j.members.has(a&15) || a > maxDevices {
@@ -170,6 +176,7 @@ func NewJudge(o JudgeOptions) (*Judge, error) {
 	}
 	for _, r := range o.Table.Records() {
 		switch {
+		case o.FD:
 		case r.Cipher == AESPair && r.Scope == 0:
 			j.senders.add(r.Producer)
 		case r.Cipher == AESPair:
@@ -235,6 +242,8 @@ func (j *Judge) frame(e *can.Event) can.Verdict {
 	}
 	j.at, j.verdict = ref{time: e.Time, n: j.n, word: w}, can.Pending
 	switch {
+	case j.o.FD && !only:
+		j.frameFD(record, f)
 	case f.Is(can.FD) && record != nil:
 		j.each(func(c *candidate) { j.structure(c, j.at, NoPreamble, record.Producer, can.MessageWithoutPreamble) })
 	case f.Is(can.FD):
@@ -245,7 +254,7 @@ func (j *Judge) frame(e *can.Event) can.Verdict {
 		j.each(func(c *candidate) { j.data(c, record, f) })
 	case f.Len == 5:
 		j.names.add(uint8(w & 15))
-		j.each(func(c *candidate) { j.heartbeat(c, uint8(w&15), [5]byte(f.Data[:5])) })
+		j.each(func(c *candidate) { j.heartbeat(c, uint8(w&15), f.Data[:5]) })
 	case f.Len == 8:
 		j.each(func(c *candidate) { j.preamble(c, uint8(w&15), (*[8]byte)(f.Data[:8])) })
 	default:
@@ -255,15 +264,23 @@ func (j *Judge) frame(e *can.Event) can.Verdict {
 	return j.verdict
 }
 
-// Lost tells that frames of the bus are missing up to a time: what is cut by it
-// is not judged.
+// Lost tells that frames of the bus are missing from e.From (0: nobody knows)
+// to e.Time: what is cut by it is not judged, and nobody is blamed for a
+// heartbeat that may be among them.
 func (j *Judge) Lost(e *can.Event, out *Out) {
 	j.out = out
-	j.advance(e.Time)
-	j.lossUntil = e.Time + sequenceTime
+	if e.From == 0 || e.From > e.Time {
+		j.advance(e.Time)
+	} else {
+		j.advance(e.From)
+	}
+	j.lossUntil = max(j.lossUntil, e.Time+sequenceTime)
 	for _, c := range j.candidates {
 		for i := range c.sequences {
 			c.sequences[i].cut = c.sequences[i].active
+		}
+		for a := range c.vouchers {
+			c.vouchers[a].cut = true
 		}
 	}
 }
@@ -294,7 +311,7 @@ func (j *Judge) advance(t int64) {
 	if j.inStep && j.names.count() >= 2 && j.keyed() && t > j.rightAt+2*j.o.Event {
 		j.inStep = false
 		j.event(OutOfStep, 0, 0, t)
-		j.release(true)
+		j.release(noProof)
 	}
 }
 
@@ -317,7 +334,7 @@ func (j *Judge) expire(at int64) {
 		}
 		for a := range c.vouchers {
 			if v := &c.vouchers[a]; v.to != 0 && v.heartbeat+c.patience == at {
-				j.unvouch(c, uint8(a))
+				j.unvouch(c, uint8(a), v.silent(c.proven))
 			}
 		}
 		if c.cycle.open && c.cycle.start+cycleTime == at {

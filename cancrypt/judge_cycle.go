@@ -3,7 +3,7 @@ package cancrypt
 import "canseal/can"
 
 // heartbeat judges a heartbeat under one candidate (P1.8, codes 13, 15, 17, 18).
-func (j *Judge) heartbeat(c *candidate, sender uint8, b [5]byte) {
+func (j *Judge) heartbeat(c *candidate, sender uint8, b []byte) {
 	if c.curKey == 0 {
 		j.say(c, j.at, can.NotJudged)
 		return
@@ -12,7 +12,12 @@ func (j *Judge) heartbeat(c *candidate, sender uint8, b [5]byte) {
 	if !j.members.has(sender) {
 		j.report(c, StrangeAddress, sender)
 	}
-	e, key, late := c.keyFor(Status(b[0]).Epoch(), j.at.time)
+	var e *Epoch
+	var key uint32
+	late := len(b) == 0
+	if !late {
+		e, key, late = c.keyFor(Status(b[0]).Epoch(), j.at.time)
+	}
 	switch {
 	case !c.members.has(sender) || c.left.has(sender) || late:
 		j.failed(c, sender, can.HeartbeatWrong)
@@ -21,13 +26,21 @@ func (j *Judge) heartbeat(c *candidate, sender uint8, b [5]byte) {
 		j.failed(c, sender, can.KeyEpochUnknown)
 		return
 	}
-	h, ok := j.suite.OpenHeartbeat(e, sender, b)
+	h, ok := j.open(e, sender, b)
 	if !ok {
 		j.failed(c, sender, can.HeartbeatWrong)
 		return
 	}
-	j.right()
 	j.accept(c, h, key)
+}
+
+// open checks a heartbeat of 5 bytes, or one of CANcrypt FD.
+func (j *Judge) open(e *Epoch, sender uint8, b []byte) (Heard, bool) {
+	if len(b) == 5 {
+		return j.suite.OpenHeartbeat(e, sender, [5]byte(b))
+	}
+	h, ok := j.suite.OpenFDHeartbeat(e, j.at.word, j.o.Methods.Signature(), [fdHeartbeatLen]byte(b))
+	return h, ok && h.Address == sender
 }
 
 func (j *Judge) failed(c *candidate, sender uint8, v can.Verdict) {
@@ -47,6 +60,7 @@ func (j *Judge) accept(c *candidate, h Heard, key uint32) {
 		j.failed(c, a, can.HeartbeatWrong)
 		return
 	}
+	j.right(c, key, 1<<a)
 	c.alive.add(a)
 	c.vouchers[a].hear(j.at.time, true, h.Status)
 	if c.lost.has(a) {
@@ -64,9 +78,6 @@ func (j *Judge) accept(c *candidate, h Heard, key uint32) {
 		j.doubtAfter(c, h)
 	case c.joining: // an open cycle was dropped and none is opened
 	default:
-		if c.proof.add(a); c.proof.count() >= 2 {
-			j.prove(c)
-		}
 		j.contribute(c, h)
 	}
 }
@@ -123,7 +134,7 @@ func (j *Judge) update(e *Epoch, from []Heard) Epoch {
 // close ends a cycle: key update, members lost and left, and whether the
 // candidate has won.
 func (j *Judge) close(c *candidate, at int64) {
-	done := c.cycle
+	done, proven := c.cycle, c.proven
 	c.cycle = cycle{}
 	if done.heard.count() >= 2 {
 		c.last = done
@@ -131,7 +142,7 @@ func (j *Judge) close(c *candidate, at int64) {
 	}
 	for a := range uint8(16) {
 		if c.members.has(a) && !c.left.has(a) {
-			j.vouch(c, a)
+			j.vouch(c, a, proven)
 			j.membership(c, a, done.heard.has(a) && done.parts[a].Status&Leaving != 0)
 		}
 	}
@@ -230,12 +241,13 @@ func (j *Judge) begin(c *candidate, at int64) {
 		return
 	}
 	for a := range c.vouchers {
-		j.unvouch(c, uint8(a))
+		j.unvouch(c, uint8(a), c.vouchers[a].silent(c.proven))
 		c.vouchers[a] = voucher{heartbeat: at}
 	}
 	from := c.nonces.contributors()
 	dyn := GroupStart(j.o.Key, j.o.KeyID, from)
 	c.replace(Epoch{Perm: j.o.Key, Dyn: dyn}, at)
+	c.starts++
 	c.prevKey, c.before = 0, tally{}
 	c.members, c.lost, c.left = c.nonces.heard, 0, 0
 	c.missed, c.unauthentic, c.alive, c.named = [16]uint8{}, [16]uint8{}, 0, 0

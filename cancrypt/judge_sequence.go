@@ -31,7 +31,7 @@ func (j *Judge) plain(sender uint8, p *Preamble) bool {
 	r := j.o.Table.Announced(p.Word)
 	named := r != nil && r.Producer == sender
 	if p.Context == 0 {
-		return named && r.Scope == 0 && r.Cipher != AESPair
+		return !j.o.FD && named && r.Scope == 0 && r.Cipher != AESPair
 	}
 	if sender != 0 && sender != p.Context {
 		return false
@@ -102,7 +102,6 @@ func (j *Judge) progress(c *candidate, s *sequence, p progress, end *[8]byte) {
 	case tooEarly:
 		j.end(c, s, NoMessage, can.PreambleWithoutMessage)
 	case unfit:
-		j.wrongSignature(c, s.sender, s.with.key[0])
 		j.end(c, s, 0, can.SignatureWrong)
 	case completed:
 		j.complete(c, s, end)
@@ -132,8 +131,10 @@ func (j *Judge) end(c *candidate, s *sequence, counter Counter, v can.Verdict) {
 	s.active = false
 	lost := s.cut || s.refs[0].time <= j.lossUntil
 	switch {
-	case lost && (s.pair || v == can.PreambleWithoutMessage):
+	case lost && (v == can.SignatureWrong || v == can.KeyEpochUnknown || v == can.PreambleWithoutMessage):
 		v = can.NotJudged
+	case v == can.SignatureWrong:
+		j.wrongSignature(c, s.sender, s.with.key[0])
 	case counter != 0:
 		j.count(c, counter, s.sender)
 	}
@@ -162,7 +163,6 @@ func (j *Judge) complete(c *candidate, s *sequence, end *[8]byte) {
 	keys := s.with.key
 	switch {
 	case s.unzeroed:
-		j.wrongSignature(c, s.sender, keys[0])
 		j.end(c, s, 0, can.SignatureWrong)
 		return
 	case s.context != 0 || c.curKey == 0:
@@ -182,7 +182,6 @@ func (j *Judge) complete(c *candidate, s *sequence, end *[8]byte) {
 	}
 	found, seq, key := j.suite.check(s, last, end)
 	if found == bad {
-		j.wrongSignature(c, s.sender, keys[0])
 		j.end(c, s, 0, can.SignatureWrong)
 		return
 	}
@@ -194,10 +193,11 @@ func (j *Judge) complete(c *candidate, s *sequence, end *[8]byte) {
 func (j *Judge) verified(c *candidate, s *sequence, t *tally, found result, seq uint16, which int, end *[8]byte) {
 	key := s.with.key[which]
 	weak := !s.pair && s.messages[0].Record.Signature == CRCXor
-	j.right()
-	if !weak && key == c.curKey {
-		j.prove(c)
+	proof := everybody
+	if weak {
+		proof = 0
 	}
+	j.right(c, key, proof)
 	if found == replayed {
 		j.end(c, s, ReplayedSeq, can.Replayed)
 		return
@@ -206,18 +206,7 @@ func (j *Judge) verified(c *candidate, s *sequence, t *tally, found result, seq 
 	if j.o.Plaintext && j.leads(c) {
 		j.decrypted(s, seq, which, end)
 	}
-	v := can.Authentic
-	switch {
-	case c.replayedSession:
-		v = can.ReplayedSession
-	case !c.expected().has(s.sender):
-		v = can.SenderLostOrLeft
-	case weak:
-		v = can.ChecksumOK
-	case t.failures[s.sender] > 8:
-		v = can.AuthenticUnderGuessing
-	}
-	j.end(c, s, 0, v)
+	j.end(c, s, 0, j.fresh(c, t, s.sender, weak))
 }
 
 // decrypted gives the plain text of a right sequence.

@@ -11,6 +11,8 @@ type voucher struct {
 	first          int64 // first heartbeat in the span
 	heard          uint8 // heartbeats in the span, wrong ones included, at most 2
 	good           bool  // the first was right and says "authenticated"
+	wrong          bool  // the last one was
+	cut            bool  // frames were lost in the span: a heartbeat may be missing
 	streak         uint8 // faultless cycles in a row
 	established    bool
 }
@@ -20,16 +22,27 @@ func (v *voucher) hear(at int64, right bool, s Status) {
 	if right {
 		v.heartbeat = at
 	}
+	v.wrong = !right
 	if v.heard == 0 {
 		v.first, v.good = at, right && s&Authenticated != 0
 	}
 	v.heard = min(v.heard+1, 2)
 }
 
+// silent is the verdict of frames that no heartbeat vouched for: where one may
+// have been lost, or came and was wrong under a key that nothing has proven, the
+// fault may be the judge's.
+func (v *voucher) silent(proven bool) can.Verdict {
+	if v.cut || v.wrong && !proven {
+		return can.NotJudged
+	}
+	return can.Unvouched
+}
+
 // faultless ends the span and reports whether it vouches.
 func (v *voucher) faultless() bool {
 	ok := v.heard == 1 && v.good
-	v.heard = 0
+	v.heard, v.cut = 0, false
 	if !ok {
 		v.streak = 0
 		return false
@@ -47,7 +60,7 @@ func (j *Judge) unsecured(c *candidate, sender uint8) {
 	case c.curKey == 0 || !j.inStep:
 		j.say(c, j.at, can.NotJudged)
 	case t > v.heartbeat+c.patience:
-		j.say(c, j.at, can.Unvouched)
+		j.say(c, j.at, v.silent(c.proven))
 	default:
 		if v.to == 0 {
 			v.from = t
@@ -63,19 +76,21 @@ func (j *Judge) interval(c *candidate, sender uint8, from, to int64, v can.Verdi
 }
 
 // unvouch ends what is pending of a sender.
-func (j *Judge) unvouch(c *candidate, sender uint8) {
+func (j *Judge) unvouch(c *candidate, sender uint8, verdict can.Verdict) {
 	v := &c.vouchers[sender]
 	if v.to != 0 {
-		j.interval(c, sender, v.from, v.to, can.Unvouched)
+		j.interval(c, sender, v.from, v.to, verdict)
 	}
 	v.to, v.until = 0, 0
 }
 
-// vouch judges a sender's pending frames at the close of a cycle.
-func (j *Judge) vouch(c *candidate, sender uint8) {
+// vouch judges a sender's pending frames at the close of a cycle, whose key was
+// proven or not.
+func (j *Judge) vouch(c *candidate, sender uint8, proven bool) {
 	v := &c.vouchers[sender]
+	silent := v.silent(proven)
 	if !v.faultless() {
-		j.unvouch(c, sender)
+		j.unvouch(c, sender, silent)
 		return
 	}
 	if !v.established {

@@ -154,3 +154,23 @@ func EncodeKey(key crypto.Signer) ([]byte, error) {
 	}
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
+
+// SettleKey makes the key of a request the device's key: device.key becomes
+// device.key.previous, device.key.next becomes device.key. A certificate finds
+// its key among the three at every cut between. Without a next key nothing is
+// done.
+func SettleKey(state durable.FS) error {
+	if _, err := state.Stat(NextKey); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := state.Rename(DeviceKey, PreviousKey); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("settle the device's key: %w", err)
+	}
+	if err := state.SyncDir("."); err != nil {
+		return fmt.Errorf("settle the device's key: %w", err)
+	}
+	if err := state.Rename(NextKey, DeviceKey); err != nil {
+		return fmt.Errorf("settle the device's key: %w", err)
+	}
+	return state.SyncDir(".")
+}

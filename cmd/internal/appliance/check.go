@@ -111,7 +111,7 @@ func checkObject(card, state durable.FS, s *settings) (key string, content []byt
 		content = fmt.Appendf(nil, "{\"id\":%q,\"type\":%q,\"v\":1}\n", known.ID, deviceType)
 	}
 	if _, err := segment.ParseDevice(known.ID); err != nil {
-		return "", nil, WithExit(ExitConfig, errors.New("which device is this? start canseald once with this card, or set device.id"))
+		return "", nil, WithExit(ExitConfig, errWhichDevice)
 	}
 	return path.Join(s.Upload.Prefix, known.ID, factsFile), content, nil
 }

@@ -161,8 +161,8 @@ func (m *Member) check() error {
 	if o.Table == nil || o.Control&15 != 0 || !o.Control.Valid() || o.Event <= 0 || o.Event%(100*millisecond) != 0 || o.Event > 255*100*millisecond {
 		return wrong("member", "a table, a control ID with a free nibble and an event time of 0.1-25.5 s", fmt.Sprint(uint32(o.Control), o.Event))
 	}
-	if o.Inhibit < cycleTime || o.Inhibit >= o.Event || o.Random == nil {
-		return wrong("member", "random bytes and an inhibit time from 100 ms to the event time", o.Inhibit)
+	if o.Inhibit <= 0 || o.Inhibit >= o.Event || o.Random == nil {
+		return wrong("member", "random bytes and an inhibit time below the event time", o.Inhibit)
 	}
 	for _, a := range o.Members {
 		if a < 1 || a > maxDevices {

@@ -1,6 +1,10 @@
 package cancrypt
 
-import "canseal/can"
+import (
+	"strconv"
+
+	"canseal/can"
+)
 
 // Events of an active member beside the judge's (5.4).
 const (
@@ -132,3 +136,39 @@ func (m *Member) alert() {
 
 // Counters returns the error counters by their number, 1-8 (P1.13).
 func (m *Member) Counters() [9]uint16 { return m.counters }
+
+var counterNames = [counters]string{
+	"none", "preamble without message", "message without preamble", "signature failure", "replayed counter", "key out of step",
+	"heartbeat failure", "own identifier received", "bit-cycle anomaly",
+}
+
+func (c Counter) String() string {
+	if int(c) < len(counterNames) {
+		return counterNames[c]
+	}
+	return "counter " + strconv.Itoa(int(c))
+}
+
+// MemberStatus is what a member knows of its group.
+type MemberStatus struct {
+	State    State
+	Epoch    uint16  // key updates since the start
+	Members  []uint8 // of the grouping, in ascending order
+	Lost     []uint8 // of these, missed in two cycles in a row
+	Left     []uint8 // of these, gone in order
+	Counters [9]uint16
+}
+
+// Status returns a copy of what the member knows.
+func (m *Member) Status() MemberStatus {
+	return MemberStatus{m.state, m.cur.Number, m.members.list(), m.lost.list(), m.left.list(), m.counters}
+}
+
+func (s addresses) list() (out []uint8) {
+	for a := range uint8(16) {
+		if s.has(a) {
+			out = append(out, a)
+		}
+	}
+	return out
+}

@@ -23,6 +23,7 @@ var mayImport = map[string][]string{
 	"mdf/container":          {},
 	"cancrypt":               {"can"},
 	"cancrypt/simulate":      {"can", "cancrypt"},
+	"cancrypt/node":          {"can", "cancrypt", "internal/*"},
 	"segment":                {"internal/durable"},
 	"logger":                 {"segment", "cancrypt", "mdf", "can", "internal/*"},
 	"uploader":               {"segment", "internal/*"},

@@ -119,6 +119,24 @@ func decoded(t *testing.T, log string, facts decodeFacts) (all []question) {
 	return all
 }
 
+func TestTimesInNanosecondsAsDuckDBReadsThem(t *testing.T) {
+	dir := t.TempDir()
+	dbc, log := filepath.Join(dir, "a.dbc"), filepath.Join(dir, "a.log")
+	write(t, dbc, []byte("BO_ 256 M: 1 X\n SG_ S : 0|8@1+ (1,0) [0|0] \"\" X\n"))
+	write(t, log, []byte("(1735343998.000001) can0 100#07\n(1735343998.000002) can0 7FF#\n"))
+	candecode(t, "-q", "--dbc", dbc, "--timestamps", "ns", "-o", filepath.Join(dir, "out"), log)
+	answers := duckdb(t, []string{
+		fmt.Sprintf("select name, logical_type from parquet_schema('%s/out/*/message=M/*/*.parquet') where name in ('t', 't_ns')", dir),
+		fmt.Sprintf("select epoch_us(t), S from read_parquet('%s/out/*/message=M/*/*.parquet')", dir),
+		fmt.Sprintf("select epoch_us(t), id from read_parquet('%s/out/*/message=canseal_unknown/*/*.parquet')", dir),
+	})
+	for i, want := range []string{"NANOS", `"1735343998000001",7`, `"1735343998000002","2047"`} {
+		if text := strings.ReplaceAll(string(answers[i]), " ", ""); !strings.Contains(text, want) || strings.Contains(text, "t_ns") {
+			t.Errorf("%s, wanted %s", text, want)
+		}
+	}
+}
+
 func (q *question) judge(t *testing.T, answer []byte) {
 	t.Helper()
 	var rows [][]any

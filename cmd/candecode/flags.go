@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -15,6 +17,9 @@ import (
 	"canseal/decode"
 	"canseal/decode/dbc"
 	"canseal/decode/input"
+	"canseal/internal/terminal"
+	"canseal/mdf/container"
+	"canseal/segment"
 )
 
 // flags are the words of the command line.
@@ -22,13 +27,12 @@ type flags struct {
 	dbc, signals, messages, devices, isotp []string
 	format, output, layout, per            string
 	from, to, prefer, passwordFile         string
-	verify                                 string
+	verify, timestamps                     string
 	raw, json, quiet, noTransport          bool
 	authentic, enumText                    bool
 	dbcMap, plot                           string
 
-	s3    s3Flags
-	later laterFlags
+	s3 s3Flags
 }
 
 func (f *flags) register(cmd *cobra.Command) {
@@ -41,6 +45,7 @@ func (f *flags) register(cmd *cobra.Command) {
 	set.StringVar(&f.plot, "plot", "", "instead of tables: one page (`file.html`) that draws the signals in any browser, offline; wants --dbc")
 	set.StringVar(&f.layout, "layout", "hive", "hive: device=D/message=M/date=Y-M-D/SESSION_SPLIT; canedge: D/CAN1_M/Y/M/D/SESSION_SPLIT")
 	set.StringVar(&f.per, "per", "day", "a file for each message of a day, a session or a segment")
+	set.StringVar(&f.timestamps, "timestamps", "us", "times in Parquet: us, microseconds and the exact column t_ns, for all readers; ns, nanoseconds, for Polars and pyarrow")
 	set.StringSliceVar(&f.messages, "messages", nil, "only messages with these `names` (patterns with * ? [a-z])")
 	set.StringSliceVar(&f.signals, "signals", nil, "only signals with these `names`, SIGNAL or MESSAGE.SIGNAL (patterns)")
 	set.BoolVar(&f.raw, "raw", false, "raw values of signals instead of physical ones")
@@ -54,34 +59,10 @@ func (f *flags) register(cmd *cobra.Command) {
 	set.StringVar(&f.verify, "verify", "", "only segments that canseal verify calls `consistent`; others are told, and left out")
 	set.Lookup("verify").NoOptDefVal = "signed"
 	set.BoolVar(&f.authentic, "authentic-only", false, "only frames with the verdict authentic; others are counted, and left out")
-	set.StringVar(&f.passwordFile, "password-file", "", "`file` with the password of encrypted files (default: the variable CANDECODE_PASSWORD)")
+	set.StringVar(&f.passwordFile, "password-file", "", "`file` with the password of encrypted files (default: the variable CANDECODE_PASSWORD, else who sits at the terminal is asked)")
 	f.s3.register(cmd)
 	set.BoolVar(&f.json, "json", false, "print the summary as JSON")
 	set.BoolVarP(&f.quiet, "quiet", "q", false, "print no summary")
-	f.later.register(cmd)
-}
-
-// laterFlags are known words for what this version does not do.
-type laterFlags struct{ timestamps string }
-
-func (l *laterFlags) register(cmd *cobra.Command) {
-	set := cmd.Flags()
-	set.StringVar(&l.timestamps, "timestamps", "", "")
-	for _, name := range later {
-		set.Lookup(name).Hidden = true
-	}
-}
-
-var later = []string{"timestamps"}
-
-// refuse names what was asked for and is not there.
-func refuse(cmd *cobra.Command) error {
-	for _, name := range later {
-		if cmd.Flags().Changed(name) {
-			return usage("--%s: not in this version", name)
-		}
-	}
-	return nil
 }
 
 // settings are what the flags mean.
@@ -94,12 +75,10 @@ type settings struct {
 	warnings []string
 }
 
-func (f *flags) settings(cmd *cobra.Command) (*settings, error) {
+func (f *flags) settings(ctx context.Context) (*settings, error) {
 	s := &settings{flags: f}
-	if err := refuse(cmd); err != nil {
-		return nil, err
-	}
-	for _, step := range []func() error{s.chooseFormat, s.readPatterns, s.readTimes, s.readISOTP, s.readTrust, s.readPassword, s.readDBC} {
+	password := func() error { return s.readPassword(ctx) }
+	for _, step := range []func() error{s.chooseFormat, s.readPatterns, s.readTimes, s.readISOTP, s.readTrust, password, s.readDBC} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -132,6 +111,10 @@ func (s *settings) chooseFormat() error {
 		return usage("--format %s: wanted -o FOLDER", s.format)
 	case s.layout != "hive" && s.layout != "canedge":
 		return usage("--layout %s: wanted hive or canedge", s.layout)
+	case s.timestamps != "us" && s.timestamps != "ns":
+		return usage("--timestamps %s: wanted us or ns", s.timestamps)
+	case s.timestamps == "ns" && s.format != "parquet":
+		return usage("--timestamps ns is for Parquet: the times of %s have all their digits", s.format)
 	case s.per != "day" && s.per != "session" && s.per != "segment":
 		return usage("--per %s: wanted day, session or segment", s.per)
 	}
@@ -204,7 +187,7 @@ func (s *settings) readTrust() error {
 	switch s.verify {
 	case "":
 	case "consistent":
-		s.trust = &trust{cards: map[string]*card{}}
+		s.trust = newTrust(segment.Consistent, segment.Card.Verify)
 		s.input.Keep = s.trust.keep
 	case "signed":
 		return usage("--verify=signed: signatures are not in this version; --verify=consistent takes what is whole, in order and unchanged")
@@ -221,7 +204,7 @@ const (
 	longestMap      = 1 << 20
 )
 
-func (s *settings) readPassword() error {
+func (s *settings) readPassword(ctx context.Context) error {
 	password := os.Getenv("CANDECODE_PASSWORD")
 	if s.passwordFile != "" {
 		text, err := readFile(s.passwordFile, longestPassword)
@@ -230,10 +213,29 @@ func (s *settings) readPassword() error {
 		}
 		password = strings.TrimRight(string(text), "\r\n")
 	}
-	if password != "" {
-		s.input.Password = func(string) (string, error) { return password, nil }
+	s.input.Password = func(string) (string, error) { return password, nil }
+	if password == "" {
+		s.input.Password = asker(ctx)
 	}
 	return nil
+}
+
+// asker asks for the password of each device once, if there is somebody to ask.
+func asker(ctx context.Context) func(device string) (string, error) {
+	known := map[string]string{}
+	return func(device string) (string, error) {
+		if p, asked := known[device]; asked {
+			return p, nil
+		}
+		p, err := terminal.ReadSecret(ctx, fmt.Sprintf("password of the encrypted files of %s: ", shown(device)))
+		if errors.Is(err, terminal.ErrNone) {
+			return "", container.ErrNoPassword
+		}
+		if err == nil {
+			known[device] = p
+		}
+		return p, err
+	}
 }
 
 func readFile(name string, limit int64) ([]byte, error) {

@@ -24,7 +24,7 @@ type sink interface {
 
 // decodeAll is the program.
 func decodeAll(cmd *cobra.Command, f *flags, args []string) error {
-	s, err := f.settings(cmd)
+	s, err := f.settings(cmd.Context())
 	if err != nil {
 		return err
 	}

@@ -257,12 +257,25 @@ func (t *tables) file(s *table.Schema, bus uint8, part, first int64) (*outFile, 
 func (t *tables) writer(w io.Writer, s *table.Schema) (table.Writer, error) {
 	switch t.format {
 	case "parquet":
+		if t.timestamps == "ns" {
+			turned, rows := table.InNanos(s)
+			inner, err := parquet.NewWriter(w, turned, &t.memory)
+			return nanos{inner, rows}, err
+		}
 		return parquet.NewWriter(w, s, &t.memory)
 	case "arrow":
 		return parquet.NewArrow(w, s, &t.arrow)
 	}
 	return text.NewCSV(w, s, &t.csv), nil
 }
+
+// nanos writes tables whose times have nanoseconds.
+type nanos struct {
+	table.Writer
+	turned func(table.Rows) table.Rows
+}
+
+func (n nanos) Write(rows table.Rows) error { return n.Writer.Write(n.turned(rows)) }
 
 // closeFiles finishes the files of parts before first.
 func (t *tables) closeFiles(first int64) error {

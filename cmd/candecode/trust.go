@@ -12,8 +12,14 @@ import (
 
 // trust keeps the segments that are as they were sealed on their cards.
 type trust struct {
-	cards map[string]*card // by root
-	bad   []note           // segments that were changed, and broken chains
+	wanted segment.Standing                                 // Consistent, or Signed, which is more
+	verify func(segment.Card) (segment.Verification, error) // that of canseal verify
+	cards  map[string]*card                                 // by root
+	bad    []note                                           // segments that were changed, and broken chains
+}
+
+func newTrust(wanted segment.Standing, verify func(segment.Card) (segment.Verification, error)) *trust {
+	return &trust{wanted: wanted, verify: verify, cards: map[string]*card{}}
 }
 
 // card is what verifying one card found.
@@ -22,7 +28,7 @@ type card struct {
 	standing map[string]segment.Standing // by DEVICE/SESSION/SPLIT
 }
 
-// keep tells whether a segment is consistent, and if not, why.
+// keep tells whether a segment stands as is wanted, and if not, why.
 func (t *trust) keep(s *input.Segment) (why string, keep bool) {
 	root, found := cardRoot(s.File.Name)
 	if !found {
@@ -30,14 +36,14 @@ func (t *trust) keep(s *input.Segment) (why string, keep bool) {
 	}
 	c := t.cards[root]
 	if c == nil {
-		c = t.verify(root)
+		c = t.read(root)
 		t.cards[root] = c
 	}
 	if c.err != nil {
 		return "its card cannot be verified: " + c.err.Error(), false
 	}
 	switch standing := c.standing[segmentKey(s.Device, s.Session, s.Split)]; standing {
-	case segment.Consistent, segment.Signed:
+	case t.wanted, segment.Signed:
 		return "", true
 	case segment.Altered, segment.Extra:
 		t.bad = append(t.bad, note{s.File.Name, string(standing) + ", left out by --verify"})
@@ -53,8 +59,8 @@ func segmentKey(device string, session, split uint32) string {
 	return fmt.Sprintf("%s/%08d/%08d", device, session, split)
 }
 
-// verify reads a card whole.
-func (t *trust) verify(root string) *card {
+// read verifies a card whole.
+func (t *trust) read(root string) *card {
 	c := &card{standing: map[string]segment.Standing{}}
 	all := segment.Card{FS: durable.Dir(root)}
 	devices, err := segment.Devices(all)
@@ -62,7 +68,7 @@ func (t *trust) verify(root string) *card {
 		return &card{err: err}
 	}
 	for _, all.Device = range devices {
-		v, err := all.Verify()
+		v, err := t.verify(all)
 		if err != nil {
 			return &card{err: err}
 		}

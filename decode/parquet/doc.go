@@ -11,7 +11,9 @@
 //	Bool         BOOLEAN                        bool
 //
 // Times are microseconds, because many readers know no nanoseconds with a time
-// zone; the column t_ns beside them is exact.
+// zone; the column t_ns beside them is exact. A table of table.InNanos has
+// TIMESTAMP(NANOS, UTC) instead of both, for Polars and pyarrow: DuckDB cuts it
+// to microseconds, Spark refuses it.
 //
 // A Write is a row group, with one page for each column, compressed with snappy:
 //

@@ -28,6 +28,8 @@ func kindOf(t table.Type) kind {
 	switch t {
 	case table.Time:
 		return kind{parquet.Types.Int64, schema.NewTimestampLogicalType(true, schema.TimeUnitMicros), arrow.FixedWidthTypes.Timestamp_us}
+	case table.Nanos:
+		return kind{parquet.Types.Int64, schema.NewTimestampLogicalType(true, schema.TimeUnitNanos), arrow.FixedWidthTypes.Timestamp_ns}
 	case table.Unsigned:
 		return kind{parquet.Types.Int64, schema.NewIntLogicalType(64, false), arrow.PrimitiveTypes.Uint64}
 	case table.Float:

@@ -83,7 +83,7 @@ func properties(columns []table.Column) []parquet.WriterProperty {
 }
 
 // exact tells whether a column holds times.
-func exact(c *table.Column) bool { return c.Type == table.Time || c.Exact }
+func exact(c *table.Column) bool { return c.Type == table.Time || c.Type == table.Nanos || c.Exact }
 
 // Write writes a row group.
 func (p *Writer) Write(rows table.Rows) error {

@@ -18,6 +18,7 @@ const (
 	Text                 // Codes and Texts
 	Bytes                // Blobs
 	Bool                 // Ints: 0 or 1
+	Nanos                // as Time, for files that are to have nanoseconds (InNanos)
 )
 
 // Column describes one column.

@@ -59,7 +59,7 @@ var owners = map[string][]string{
 	"github.com/apache/arrow/go":    {"decode/parquet"},
 	"gopkg.in/yaml.v3":              {"config"},
 	"github.com/spf13/cobra":        {"cmd/canseal", "cmd/canseald", "cmd/candecode"},
-	"golang.org/x/sys":              {"can/socketcan", "internal/durable", "internal/clock", "internal/vmtest", "internal/vmtest/vminit", "internal/vmtest/slcan"},
+	"golang.org/x/sys":              {"can/socketcan", "internal/durable", "internal/clock", "internal/terminal", "internal/vmtest", "internal/vmtest/vminit", "internal/vmtest/slcan"},
 }
 
 // neverLinked are the packages that a program must not hold, however deep.

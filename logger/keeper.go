@@ -28,6 +28,8 @@ type keeper struct {
 	surveyed time.Time                  // under busy
 	stale    atomic.Bool                // the survey: something has changed since
 
+	splitSize atomic.Int64 // Options.SplitSize, which Retune may change
+
 	forcing sync.Mutex // held during each forced deletion
 	spent   bool       // under forcing: no more of them, the recorder ends
 
@@ -71,11 +73,13 @@ type job struct {
 }
 
 func newKeeper(o *Options, tell *teller) *keeper {
-	return &keeper{
+	k := &keeper{
 		o: o, card: segment.Card{FS: o.Card, Device: o.Device}, tell: tell,
 		busy: make(chan struct{}, 1), wake: make(chan struct{}, 1), chain: chain{Head: segment.FirstPrev},
 		stubborn: map[segment.Name]time.Time{},
 	}
+	k.splitSize.Store(o.SplitSize)
+	return k
 }
 
 func (k *keeper) hold()         { k.busy <- struct{}{} }

@@ -150,7 +150,7 @@ func (k *keeper) pair(j *job, p *press) (src, dst durable.File, err error) {
 
 func (k *keeper) roomFor(size int64) error {
 	space, err := k.card.FS.Space()
-	if err == nil && space.Free < size+k.o.SplitSize {
+	if err == nil && space.Free < size+k.splitSize.Load() {
 		err = errNoSpace
 	}
 	return err

@@ -20,6 +20,7 @@ type recorder struct {
 	keep  *keeper
 	tell  *teller
 	asked chan func(*recorder)
+	flush *time.Ticker // while run works
 
 	session  uint32 // 0: no card was seen yet
 	named    bool   // the bucket has had its word
@@ -83,8 +84,9 @@ func (r *recorder) follow(before *recorder) {
 
 // run records until the queue has ended, and seals.
 func (r *recorder) run() error {
-	flush, tick := time.NewTicker(r.o.Flush), time.NewTicker(time.Second)
-	defer flush.Stop()
+	tick := time.NewTicker(time.Second)
+	r.flush = time.NewTicker(r.o.Flush)
+	defer r.flush.Stop()
 	defer tick.Stop()
 	r.begin()
 	close(r.l.ready)
@@ -95,7 +97,7 @@ func (r *recorder) run() error {
 				r.end()
 				return err
 			}
-		case <-flush.C:
+		case <-r.flush.C:
 			r.takeAll()
 			r.sync()
 		case <-tick.C:

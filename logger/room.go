@@ -21,7 +21,7 @@ func (k *keeper) retain() {
 	v := k.view()
 	short := v.Short
 	// Room for some more than the reserve, so that not every tick deletes.
-	enough := reserve + min(k.o.SplitSize, reserve)/4
+	enough := reserve + min(k.splitSize.Load(), reserve)/4
 	if space.Free < reserve || short && space.Free < enough {
 		lossy, err := k.makeRoom(enough - space.Free)
 		if err != nil {
@@ -33,7 +33,7 @@ func (k *keeper) retain() {
 		}
 		short = space.Free < reserve || short && space.Free < enough
 	} else if space.Free >= enough {
-		short, v.Low = false, v.Low && space.Free < enough+k.o.SplitSize
+		short, v.Low = false, v.Low && space.Free < enough+k.splitSize.Load()
 	}
 	k.publish(func(w *keeperView) { w.Short, w.Low, w.Space, w.Reserve = short, v.Low, space, reserve })
 }

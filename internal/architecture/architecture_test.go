@@ -59,7 +59,7 @@ var owners = map[string][]string{
 	"github.com/apache/arrow/go":    {"decode/parquet"},
 	"gopkg.in/yaml.v3":              {"config"},
 	"github.com/spf13/cobra":        {"cmd/canseal", "cmd/canseald", "cmd/candecode"},
-	"filippo.io/age":               {"cancrypt/node"},
+	"filippo.io/age":                {"cancrypt/node"},
 	"golang.org/x/sys":              {"can/socketcan", "internal/durable", "internal/clock", "internal/terminal", "internal/vmtest", "internal/vmtest/vminit", "internal/vmtest/slcan"},
 }
 

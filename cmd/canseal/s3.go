@@ -70,6 +70,7 @@ func printStoreReport(w io.Writer, r *s3.Report) {
 	if len(r.Chain) > 0 {
 		line("days left", "%d", r.DaysLeft)
 	}
+	printDevice(w, r)
 	if r.SkewMillis != nil {
 		line("clock", "the store's is %v from ours", time.Duration(*r.SkewMillis)*time.Millisecond)
 	}

@@ -57,8 +57,11 @@ func (c *Client) shake(ctx context.Context, x *exchange) error {
 	}
 	x.conn = w
 	if w.tls13 && w.asked {
-		w.SetReadDeadline(time.Now().Add(lastWord))
-		w.Read(make([]byte, 1))
+		go w.Read(make([]byte, 1)) // ends with the connection
+		select {
+		case <-w.ended:
+		case <-time.After(lastWord):
+		}
 	}
 	return w.alert()
 }

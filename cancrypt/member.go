@@ -11,8 +11,8 @@ import (
 // ever taken from the bus.
 type MemberOptions struct {
 	Table   *Table
-	Members []uint8 // addresses of the group, 1-15, its own one included
-	Address uint8   // 1-15
+	Members []uint8 // addresses of the group, 1-15, with FD 1-254, its own one included
+	Address uint8
 	KeyID   uint8
 	Key     Key     // permanent group key
 	Methods Methods // with additional inputs: "heartbeats"
@@ -35,6 +35,13 @@ type MemberOptions struct {
 	// leaves in the first cycle after it: the node of a box that merely judges.
 	GroupOnce bool
 	Visit     bool
+
+	// FD says that the group speaks CANcrypt FD (P1.15). Messages are then FD
+	// frames of 0-56 bytes, of any length; BRS is how they and heartbeats are sent.
+	// A member above address 15 is passive: it sends no heartbeat and starts no
+	// group.
+	FD  bool
+	BRS bool
 
 	// Random fills b with random bytes that nobody can predict, as crypto/rand
 	// does.
@@ -96,6 +103,7 @@ type Member struct {
 	o          MemberOptions
 	suite      *Suite
 	configured addresses
+	passive    [256]bool // configured members above 15
 	listing    listing
 	own        map[Word]bool // what only this member sends
 	group
@@ -128,6 +136,7 @@ type Member struct {
 	parts    [maxDevices]Heard
 	queues   [16][]queued // heartbeat-only messages that wait, by sender
 	random   [8]byte
+	buffer   [can.MaxData]byte
 }
 
 // NewMember checks the configuration. The member is OFF.
@@ -141,7 +150,9 @@ func NewMember(o MemberOptions) (*Member, error) {
 		return nil, err
 	}
 	m.listing = newListing(o.Table, o.Control)
-	m.own[o.Control+Word(o.Address)] = true
+	if m.active() {
+		m.own[o.Control+Word(o.Address)] = true
+	}
 	for _, r := range o.Table.Records() {
 		if r.Producer == o.Address && r.Scope == 0 {
 			m.own[r.Word] = true
@@ -165,13 +176,14 @@ func (m *Member) check() error {
 		return wrong("member", "random bytes and an inhibit time below the event time", o.Inhibit)
 	}
 	for _, a := range o.Members {
-		if a < 1 || a > maxDevices {
-			return wrong("member", "members 1-15", a)
+		if a < 1 || a > maxDevices && !o.FD || a == 255 {
+			return wrong("member", "members 1-15, with CANcrypt FD 1-254", a)
 		}
-		m.configured.add(a)
+		m.passive[a] = a > maxDevices
+		m.configured.add(a) // of those up to 15
 	}
-	if o.Address > maxDevices || !m.configured.has(o.Address) || m.configured.count() < 2 {
-		return wrong("member", "an address of the member list, and another member", o.Address)
+	if !m.configured.has(o.Address) && !m.passive[o.Address] || m.configured.count() < 2 {
+		return wrong("member", "an address of the member list, and two active members", o.Address)
 	}
 	for w, a := range o.HeartbeatOnly {
 		if o.Table.Find(w) != nil || w&^15 == o.Control || !w.Valid() || a > maxDevices || !m.configured.has(a) {
@@ -183,7 +195,10 @@ func (m *Member) check() error {
 
 // checkMethods refuses what is forgeable without a key, unless it is allowed.
 func (m *Member) checkMethods() error {
-	if m.o.AllowMethod0 {
+	if m.o.FD && m.o.Methods.Signature() == CRCXor {
+		return wrong("member", "signature 1 or 2 with CANcrypt FD", m.o.Methods.Signature())
+	}
+	if m.o.AllowMethod0 || m.o.FD {
 		return nil
 	}
 	for _, r := range m.o.Table.Records() {
@@ -240,7 +255,7 @@ func (m *Member) Receive(e *can.Event, out *MemberOut) {
 		m.errorFrame(f)
 	case e.Dir == can.Tx:
 		m.airborne.landed(m.word)
-		if m.word == m.o.Control+Word(m.o.Address) && f.Flags&(can.Remote|can.FD) == 0 {
+		if m.word&^15 == m.o.Control && m.own[m.word] && !f.Is(can.Remote) {
 			m.ownControl(f)
 		}
 	case m.own[m.word]:

@@ -49,8 +49,9 @@ func (m *Member) answer() {
 	}
 }
 
-// heartbeat takes a heartbeat (P1.8), the own one when it is on the bus.
-func (m *Member) heartbeat(sender uint8, b [5]byte) {
+// heartbeat takes a heartbeat (P1.8), the own one when it is on the bus: 5 bytes,
+// of CANcrypt FD 16, none for one that cannot be right.
+func (m *Member) heartbeat(sender uint8, b []byte) {
 	if !m.configured.has(sender) {
 		m.event(StrangeAddress, sender)
 		return
@@ -59,16 +60,25 @@ func (m *Member) heartbeat(sender uint8, b [5]byte) {
 		return
 	}
 	m.named.add(sender)
-	e, key, _ := m.keyFor(Status(b[0]).Epoch(), m.at)
-	if key == 0 || !m.members.has(sender) || m.left.has(sender) {
-		m.wrongHeartbeat(sender)
-		return
+	if len(b) > 0 && m.members.has(sender) && !m.left.has(sender) {
+		e, key, _ := m.keyFor(Status(b[0]).Epoch(), m.at)
+		if h, ok := m.openHeartbeat(e, sender, b); ok {
+			m.accept(h, key)
+			return
+		}
 	}
-	if h, ok := m.suite.OpenHeartbeat(e, sender, b); ok {
-		m.accept(h, key)
-	} else {
-		m.wrongHeartbeat(sender)
+	m.wrongHeartbeat(sender)
+}
+
+func (m *Member) openHeartbeat(e *Epoch, sender uint8, b []byte) (h Heard, ok bool) {
+	switch {
+	case e == nil:
+		return h, false
+	case len(b) == 5:
+		return m.suite.OpenHeartbeat(e, sender, [5]byte(b))
 	}
+	h, ok = m.suite.OpenFDHeartbeat(e, m.word, m.o.Methods.Signature(), [fdHeartbeatLen]byte(b))
+	return h, ok && h.Address == sender
 }
 
 func (m *Member) wrongHeartbeat(sender uint8) {

@@ -2,7 +2,7 @@ package cancrypt
 
 // takesPart reports whether the member sends heartbeats and GROUP frames: not
 // while it merely listens.
-func (m *Member) takesPart() bool { return m.running && (!m.o.Visit || m.once) }
+func (m *Member) takesPart() bool { return m.running && m.active() && (!m.o.Visit || m.once) }
 
 // want asks for a new start of the group, if the table of states has it. It is
 // sent when the last one is 5 s ago.
@@ -157,7 +157,7 @@ func (m *Member) fail() {
 // it, the others if nobody does.
 func (m *Member) firstBeat(at int64) {
 	due := at + m.o.Event
-	if m.members&(1<<m.o.Address-1) == 0 {
+	if m.active() && m.members&(1<<m.o.Address-1) == 0 {
 		m.o.Random(m.random[:4])
 		due = at + firstTime + int64(m.random[0])*firstSpread/256
 	}

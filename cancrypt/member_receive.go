@@ -6,6 +6,8 @@ import "canseal/can"
 func (m *Member) frame(f *can.Frame) {
 	record, only := m.o.Table.Find(m.word), false
 	switch {
+	case m.o.FD && (record != nil || m.word&^15 == m.o.Control):
+		m.frameFD(record, f)
 	case m.word&^15 == m.o.Control:
 		if !f.Is(can.FD) {
 			m.controlFrame(uint8(m.word&15), f)
@@ -22,7 +24,10 @@ func (m *Member) frame(f *can.Frame) {
 
 // ownControl takes a frame of the member's own control ID that is on the bus.
 func (m *Member) ownControl(f *can.Frame) {
-	if f.Len != 8 {
+	switch {
+	case m.o.FD:
+		m.frameFD(nil, f)
+	case f.Len != 8 && !f.Is(can.FD):
 		m.controlFrame(m.o.Address, f)
 	}
 }
@@ -30,7 +35,7 @@ func (m *Member) ownControl(f *can.Frame) {
 func (m *Member) controlFrame(sender uint8, f *can.Frame) {
 	switch f.Len {
 	case 5:
-		m.heartbeat(sender, [5]byte(f.Data[:5]))
+		m.heartbeat(sender, f.Data[:5])
 	case 8:
 		m.preamble(sender, (*[8]byte)(f.Data[:8]))
 	default:

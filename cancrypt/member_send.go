@@ -9,7 +9,7 @@ import (
 // Send secures one message, or a stream of 2-8, and sends it. Messages are data
 // frames of the member's own records; a single heartbeat-only message goes out
 // as it is. In GROUPED and SILENT; else ErrNotGrouped. A frame is to be handed
-// to the controller soon: the key lasts for one cycle.
+// to the controller soon: the key lasts for one cycle. With CANcrypt FD it is one message of 0-56 bytes.
 func (m *Member) Send(now int64, messages []can.Frame, out *MemberOut) error {
 	m.out = out
 	m.advance(now)
@@ -30,6 +30,10 @@ func (m *Member) Send(now int64, messages []can.Frame, out *MemberOut) error {
 	case m.seq > 0xFFFF:
 		return ErrExhausted
 	}
+	if m.o.FD {
+		m.sealFD(&messages[0])
+		return nil
+	}
 	m.seal(m.messages[:len(messages)])
 	return nil
 }
@@ -49,6 +53,9 @@ func (m *Member) plainSend(f *can.Frame, n int) (bool, error) {
 
 // take checks message i of n and keeps it.
 func (m *Member) take(i int, f *can.Frame, n int) error {
+	if m.o.FD {
+		return m.takeFD(f, n)
+	}
 	w := WordOf(f)
 	r := m.o.Table.Find(w)
 	switch {
@@ -86,6 +93,12 @@ func (m *Member) seal(messages []Message) {
 
 // sendHeartbeat sends the own heartbeat.
 func (m *Member) sendHeartbeat(s Status, random [3]byte, until int64) {
+	if m.o.FD {
+		w := m.o.Control + Word(m.o.Address)
+		b := m.suite.SealFDHeartbeat(&m.cur, w, m.o.Methods.Signature(), m.o.Address, s, random)
+		m.emit(frameFD(w, m.flagsFD(), b[:]), until)
+		return
+	}
 	b := m.suite.SealHeartbeat(&m.cur, m.o.Address, s, random)
 	m.emit(m.onControl(b[:]), until)
 }

@@ -112,7 +112,7 @@ func (m *Member) count(c Counter, sender uint8) {
 	}
 	if m.counters[c]%threshold == 0 {
 		m.alarms.add(uint8(c))
-		if m.timers[timeAlert] == never {
+		if m.takesPart() && m.timers[timeAlert] == never {
 			m.set(timeAlert, max(m.now, m.alerted+tellPause))
 		}
 	}

@@ -60,7 +60,7 @@ type waitsFor struct {
 func memberOptions(o JudgeOptions, address uint8, rng *rand.Rand) MemberOptions {
 	return MemberOptions{
 		Table: o.Table, Members: o.Members, Address: address, KeyID: o.KeyID, Key: o.Key, Methods: o.Methods, Control: o.Control,
-		Event: o.Event, Inhibit: o.Event / 4, HeartbeatOnly: o.HeartbeatOnly, AllowMethod0: true,
+		Event: o.Event, Inhibit: o.Event / 4, HeartbeatOnly: o.HeartbeatOnly, AllowMethod0: true, FD: o.FD,
 		Random: func(b []byte) {
 			for i := range b {
 				b[i] = byte(rng.Uint32())
@@ -80,13 +80,19 @@ func newNetwork(t testing.TB, n int, seed uint64, change func(o *MemberOptions))
 	if n < 3 {
 		o.HeartbeatOnly = nil
 	}
+	return networkOf(t, o, seed, change)
+}
+
+// networkOf makes a bus with a judge and all members that it knows.
+func networkOf(t testing.TB, o JudgeOptions, seed uint64, change func(o *MemberOptions)) *network {
+	t.Helper()
 	w := &network{t: t, rng: rand.New(rand.NewPCG(seed, 1)), o: o, now: 1e15, counts: map[can.Verdict]int{}, marks: map[int64]can.Verdict{}, events: map[EventKind]int{}}
 	var err error
 	if w.judge, err = NewJudge(o); err != nil {
 		t.Fatal(err)
 	}
-	for i := range n {
-		mo := memberOptions(o, uint8(i+1), w.rng)
+	for i, a := range o.Members {
+		mo := memberOptions(o, a, w.rng)
 		if change != nil {
 			change(&mo)
 		}

@@ -263,20 +263,22 @@ func differs(o Object, s Stored) error {
 // judge looks at the file when a transfer failed. What differs from its seal
 // record twice is damaged here; what the card does not give may come back.
 func judge(err error, b *body) error {
-	if b.fault == nil && ClassOf(err) != Transfer {
+	first := b.fault
+	if first == nil && ClassOf(err) != Transfer {
 		return err
 	}
-	first := b.fault
 	again := b.check()
+	if altered(again) {
+		again = b.check()
+		if altered(again) {
+			return &Error{Class: LocalCorruption, Err: again}
+		}
+	}
 	switch {
-	case altered(first) && altered(again):
-		return &Error{Class: LocalCorruption, Err: again}
-	case again != nil && !altered(again):
+	case again != nil:
 		return &Error{Class: Unreadable, Err: again}
-	case first != nil && !altered(first):
+	case first != nil:
 		return &Error{Class: Unreadable, Err: first}
-	case ClassOf(err) != Transfer:
-		return &Error{Class: Transfer, Err: first}
 	}
 	return err
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 
 	"canseal/segment"
@@ -236,32 +235,16 @@ type section struct {
 }
 
 func (s *section) Read(p []byte) (int, error) {
-	if s.at >= s.size {
-		return 0, io.EOF
-	}
-	n, err := s.b.file.ReadAt(p[:min(int64(len(p)), s.size-s.at)], s.from+s.at)
+	n, err := s.b.readAt(p, s.from+s.at, s.from+s.size)
 	s.at += int64(n)
 	s.read += int64(n)
-	if n > 0 {
-		return n, nil
-	}
-	if err == nil || err == io.EOF {
-		err = io.ErrUnexpectedEOF
-	}
-	s.b.fault = err
-	return 0, err
+	return n, err
 }
 
 func (s *section) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		offset += s.at
-	case io.SeekEnd:
-		offset += s.size
+	at, err := seek(offset, whence, s.at, s.size)
+	if err == nil {
+		s.at = at
 	}
-	if offset < 0 {
-		return 0, errors.New("seek before the start")
-	}
-	s.at = offset
-	return offset, nil
+	return at, err
 }

@@ -56,6 +56,7 @@ var owners = map[string][]string{
 	"go.mozilla.org/pkcs7":          {"certs"},
 	"github.com/brutella/can":       {"can/socketcan"},
 	"github.com/klauspost/compress": {"mdf", "mdf/buslog", "decode/parquet"},
+	"github.com/pierrec/lz4/v4":     {"mdf/buslog"},
 	"github.com/apache/arrow/go":    {"decode/parquet"},
 	"gopkg.in/yaml.v3":              {"config"},
 	"github.com/spf13/cobra":        {"cmd/canseal", "cmd/canseald", "cmd/candecode"},

@@ -1,18 +1,15 @@
 package buslog
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-
-	"github.com/klauspost/compress/zlib"
 )
 
 const (
-	dzHead      = 48       // bytes of a DZ block before its zlib stream
+	dzHead      = 48       // bytes of a DZ block before its packed stream
 	maxInflated = 16 << 20 // bytes of one DZ block; the standard advises 4 MiB
 	maxDeflate  = 1032     // deflate cannot do better
 	maxHeld     = 96 << 20 // bytes of the open DZ blocks of all groups
@@ -191,10 +188,10 @@ func (w *flow) unpack(at, length int64) error {
 	switch {
 	case string(head[:2]) != w.kind:
 		err = corrupt(at+headSize, "packed "+w.kind, "%q", head[:2])
-	case k > uint64(max(length-dzHead, 0)) || n > k*maxDeflate+64 || n > maxInflated:
+	case zip > lastZip:
+		err = corrupt(at+26, "zip type 0 to 5", "%d", zip)
+	case k > uint64(max(length-dzHead, 0)) || zip/2 == zipDeflate && n > k*maxDeflate+64 || n > maxInflated:
 		err = corrupt(at+32, fmt.Sprintf("at most %d bytes in %d packed ones", maxInflated, length-dzHead), "%d in %d", n, k)
-	case zip > 1:
-		err = corrupt(at+26, "deflate (0, 1)", "zip type %d", zip)
 	}
 	if err != nil {
 		return w.broken(at, int64(min(n, math.MaxInt32)), err)
@@ -208,10 +205,10 @@ func (w *flow) unpack(at, length int64) error {
 	if !w.room(int(n)) {
 		return w.broken(at, int64(n), corrupt(at+32, fmt.Sprintf("blocks of %d bytes in all groups together", maxHeld), "%d", w.p.held))
 	}
-	if zip == 1 && columns > 1 {
-		err = w.p.inflater.turned(w.block, w.p.f.source, at+dzHead, int(k), int(columns))
+	if zip%2 == 1 && columns > 1 {
+		err = w.p.inflater.turned(zip/2, w.block, w.p.f.source, at+dzHead, int(k), int(columns))
 	} else {
-		err = w.p.inflater.inflate(w.block, w.p.f.source, at+dzHead, int(k))
+		err = w.p.inflater.inflate(zip/2, w.block, w.p.f.source, at+dzHead, int(k))
 	}
 	if err != nil {
 		return w.broken(at, int64(n), err)
@@ -229,48 +226,6 @@ func (w *flow) room(n int) bool {
 	}
 	w.block = grown(w.block, n)
 	return true
-}
-
-// inflater reads zlib streams.
-type inflater struct {
-	packed, columns []byte
-	zip             io.ReadCloser // nil before the first
-}
-
-// inflate reads a zlib stream of k bytes that holds len(b).
-func (z *inflater) inflate(b []byte, s *source, at int64, k int) error {
-	z.packed = grown(z.packed, k)
-	if err := s.read(z.packed, at); err != nil {
-		return err
-	}
-	in := bytes.NewReader(z.packed)
-	var err error
-	if z.zip == nil {
-		z.zip, err = zlib.NewReader(in)
-	} else {
-		err = z.zip.(zlib.Resetter).Reset(in, nil)
-	}
-	if err != nil {
-		return corrupt(at, "a zlib stream", "%v", err)
-	}
-	if _, err := io.ReadFull(z.zip, b); err != nil {
-		return corrupt(at, fmt.Sprintf("a zlib stream of %d bytes", len(b)), "%v", err)
-	}
-	var more [1]byte
-	if k, err := z.zip.Read(more[:]); k != 0 || err != io.EOF { // the checksum stands behind the last byte
-		return corrupt(at, fmt.Sprintf("a zlib stream of %d bytes and its checksum", len(b)), "%d more, %v", k, err)
-	}
-	return nil
-}
-
-// turned is inflate for a transposed block.
-func (z *inflater) turned(b []byte, s *source, at int64, k, width int) error {
-	z.columns = grown(z.columns, len(b))
-	if err := z.inflate(z.columns, s, at, k); err != nil {
-		return err
-	}
-	transpose(b, z.columns, width)
-	return nil
 }
 
 // grown returns b with n bytes, a new one only if it has to be.

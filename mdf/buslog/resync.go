@@ -31,7 +31,7 @@ func (s *stream) resync() error {
 		lost += int64(s.n - s.pos)
 		s.pos = s.n
 	}
-	s.lost = true
+	s.lose()
 	s.p.damage(s.flow.at, lost, fmt.Errorf("byte %d of the records: %w", at, errUndeclared))
 	return nil
 }

@@ -45,7 +45,6 @@ type stream struct {
 	base   int64 // position of buf[0] in the flow
 	over   bool  // the flow has ended
 	gap    bool  // bytes are missing behind buf[:n]
-	lost   bool  // the records' ids were lost: VLSD positions are not known
 
 	counts map[*group]uint64 // records so far, of groups whose time is their number
 	single *group            // there are no record ids
@@ -285,7 +284,8 @@ func (s *stream) turn(left int) {
 // without record ids is a matter of counting.
 func (s *stream) realign() {
 	s.p.report.Lost += int64(s.n - s.pos)
-	s.gap, s.lost = false, true
+	s.gap = false
+	s.lose()
 	s.base = s.flow.pos
 	if s.single == nil || s.single.size == 0 {
 		return

@@ -24,7 +24,9 @@ type vlsd struct {
 	pos     uint64  // of the next payload
 	waiting waiters // a heap, the lowest position first
 	newest  uint64  // position of the last frame that began to wait
+	want    int     // bytes of its payload; less than 0: it does not say
 	fresh   bool    // that one waits still
+	lost    bool    // positions are not known, until a frame and its payload meet
 	chunk   bool    // some that wait may stand in the present chunk
 
 	early map[uint64][]byte // payloads without a frame, by position
@@ -59,7 +61,10 @@ func (s *stream) await(r *record) bool {
 		s.p.report.bad(g.at, errNoPayload)
 	}
 	v.waiting.push(waiting{*r, pos, s.pos - g.size})
-	v.newest, v.fresh, v.chunk = pos, true, true
+	v.newest, v.want, v.fresh, v.chunk = pos, -1, true, true
+	if g.frame.length.there {
+		v.want = int(g.frame.length.of(r.data))
+	}
 	return false
 }
 
@@ -78,9 +83,11 @@ func (s *stream) stored(r *record, g *group, rec []byte) bool {
 		return false
 	}
 	pos := v.pos
-	if s.lost && v.fresh { // positions are not known: it belongs to the frame before it
-		pos = v.newest
-		s.lost = false
+	if v.lost {
+		if !v.fresh || v.want >= 0 && v.want != len(data) {
+			return false // nobody knows whose it is
+		}
+		pos, v.lost = v.newest, false // it belongs to the frame before it
 	}
 	v.pos = pos + uint64(len(rec))
 	if !v.reach(pos, s.p.report) {
@@ -97,6 +104,14 @@ func (s *stream) stored(r *record, g *group, rec []byte) bool {
 		r.join(data)
 	}
 	return true
+}
+
+// lose notes that records are missing here: the payloads of frames before are
+// among them, or cannot be told from those of frames that are missing.
+func (s *stream) lose() {
+	for _, v := range s.vlsd {
+		v.lost, v.fresh = true, false
+	}
 }
 
 // reach gives up on frames that wait for what has gone by; true if the first of

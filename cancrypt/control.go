@@ -49,6 +49,16 @@ const (
 	AbortManipulation
 )
 
+func (r AbortReason) String() string {
+	if int(r) < len(abortReasons) {
+		return abortReasons[r]
+	}
+	return "reason " + strconv.Itoa(int(r))
+}
+
+var abortReasons = []string{"by its user", "no answer in time", "busy", "no such key", "not allowed", "the proof failed: the keys differ",
+	"version, methods or period differ", "the message tables differ", "manipulation was seen"}
+
 // Control is one of the messages below.
 type Control interface {
 	Code() Code

@@ -306,3 +306,17 @@ func (p pairing) String() string {
 func (p pairing) Format(f fmt.State, _ rune)   { _, _ = io.WriteString(f, p.String()) }
 func (p pairing) LogValue() slog.Value         { return slog.StringValue(p.String()) }
 func (p pairing) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
+// Words are the identities of all frames that a side of the pairing must hear.
+func (o *PairOptions) Words() []Word {
+	words := []Word{o.Control, o.Control | Word(o.Device), o.Claims[0], o.Claims[1]}
+	if o.Table == nil {
+		return words
+	}
+	for _, r := range o.Table.Records() {
+		if r.Scope == 1 && (r.Producer == 0 || r.Producer == o.Device) {
+			words = append(words, r.Word)
+		}
+	}
+	return words
+}

@@ -160,7 +160,7 @@ func (j *Judge) settle(at ref, v can.Verdict) {
 		v = can.NotJudged
 	case j.unsure(v):
 		if len(j.held) == 0 {
-			j.candidates[0].since = 0
+			j.candidates[0].since = 0 // of the evidence, what came before says nothing about 13
 		}
 		if len(j.held) < maxPending {
 			j.held = append(j.held, saying{at, v, j.candidates[0].starts})
@@ -206,12 +206,34 @@ func (j *Judge) release(p proof) {
 		j.give(h.at, h.verdict)
 	}
 	j.held = left
+	j.warn(p)
+}
+
+// warn gives the events that waited with the verdicts.
+func (j *Judge) warn(p proof) {
+	left := j.warned[:0]
+	for _, w := range j.warned {
+		switch {
+		case p == noProof || !j.leads(w.by):
+		case p == proven && w.verdict == can.KeyEpochUnknown:
+			left = append(left, w)
+		default:
+			j.out.Events = append(j.out.Events, w.e)
+		}
+	}
+	j.warned = left
 }
 
 // right notes that something was right under a key, by whom. One heartbeat may be
 // so by chance, once in 256; two members, or a signature, prove the key.
 func (j *Judge) right(c *candidate, key uint32, by addresses) {
 	j.rightAt, j.names = j.at.time, 0
+	switch by.count() {
+	case 1:
+		j.bits += 8
+	case 16:
+		j.bits += 16
+	}
 	if !j.inStep {
 		j.inStep = true
 		j.event(InStep, 0, j.at.word, j.at.time)
@@ -224,7 +246,7 @@ func (j *Judge) right(c *candidate, key uint32, by addresses) {
 	}
 	c.since |= by
 	switch {
-	case len(j.held) == 0 || !j.leads(c):
+	case len(j.held)+len(j.warned) == 0 || !j.leads(c):
 	case c.since.count() >= 2:
 		j.release(current)
 	case c.proven:

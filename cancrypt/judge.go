@@ -89,6 +89,8 @@ type JudgeOptions struct {
 	// ID, and what the table and HeartbeatOnly say that it sends, may come from this
 	// program alone (can.Tx): any other frame that bears them is injected.
 	Address uint8
+	// Repair keeps what Judge.Repair needs: up to 4 MB.
+	Repair bool
 	// Plaintext asks for Out.Plain.
 	Plaintext bool
 	// FD says that the group speaks CANcrypt FD (P1.15).
@@ -129,6 +131,9 @@ type Judge struct {
 	rightAt int64
 	names   addresses // in whose names frames came since
 	held    []saying  // 13, 9 and 18 that wait until a key is right
+	warned  []warning // events that wait with them
+	trail   *trail    // nil: no repair
+	bits    int       // of what was right: 8 for a heartbeat, 16 for a signature
 	divided bool      // a split: no key until the next start
 	beats   [16]beats // by address
 	at      ref       // the frame at hand
@@ -161,6 +166,9 @@ func NewJudge(o JudgeOptions) (*Judge, error) {
 	j := &Judge{o: o, suite: suite, inStep: true, candidates: []*candidate{{group: group{next: never, patience: o.Event * 3 / 2}}}}
 	if o.FD && o.Methods.Signature() == CRCXor {
 		return nil, wrong("judge", "signature 1 or 2 with CANcrypt FD", o.Methods.Signature())
+	}
+	if o.Repair {
+		j.trail = &trail{}
 	}
 	for _, a := range o.Members {
 		if a < 1 || a > maxDevices && !o.FD || a == 255 {
@@ -241,6 +249,7 @@ func (j *Judge) frame(e *can.Event) can.Verdict {
 		return can.NotListed
 	}
 	j.at, j.verdict = ref{time: e.Time, n: j.n, word: w}, can.Pending
+	j.trail.note(e, j.n)
 	switch {
 	case j.o.FD && !only:
 		j.frameFD(record, f)
@@ -367,10 +376,31 @@ func (j *Judge) event(kind EventKind, sender uint8, w Word, at int64) {
 // leads reports whether events of a candidate are the judge's.
 func (j *Judge) leads(c *candidate) bool { return c == j.candidates[0] }
 
+// count raises an error counter. One that may be the judge's own fault waits, as
+// its verdict does.
 func (j *Judge) count(c *candidate, kind Counter, sender uint8) {
-	if j.leads(c) {
-		j.event(EventKind(kind), sender, j.at.word, j.at.time)
+	if !j.leads(c) {
+		return
 	}
+	e := SecurityEvent{j.at.time, EventKind(kind), sender, j.at.word}
+	v, accuses := accusations[kind]
+	switch {
+	case accuses && !j.inStep:
+	case accuses && j.unsure(v) && len(j.warned) < maxPending:
+		j.warned = append(j.warned, warning{e, v, c})
+	default:
+		j.out.Events = append(j.out.Events, e)
+	}
+}
+
+// accusations are the counters that go with a verdict under a key.
+var accusations = map[Counter]can.Verdict{BadSignature: can.SignatureWrong, Desync: can.KeyEpochUnknown, BadHeartbeat: can.HeartbeatWrong}
+
+// warning is an event that waits for a proof of its candidate's key.
+type warning struct {
+	e       SecurityEvent
+	verdict can.Verdict
+	by      *candidate
 }
 
 func (j *Judge) report(c *candidate, kind EventKind, sender uint8) {

@@ -102,6 +102,9 @@ func (j *Judge) contribute(c *candidate, h Heard) {
 	}
 	c.cycle.heard.add(h.Address)
 	c.cycle.parts[h.Address] = h
+	if len(j.candidates) == 1 {
+		j.trail.mark(&c.group)
+	}
 	if c.expected()&^c.cycle.heard == 0 {
 		j.close(c, t)
 	}
@@ -214,6 +217,7 @@ func (j *Judge) group(sender uint8, m Group) {
 // GROUP frame had come.
 func (j *Judge) follow(h Heard, t int64) {
 	c := j.candidates[0]
+	j.trail.forget()
 	if c.curKey != 0 {
 		j.fork(c, t+windowTime, func(*candidate) {})
 		for _, other := range j.candidates {

@@ -64,7 +64,7 @@ type plain struct {
 }
 
 func newJudge(bus uint8, o Judge, seen *seen) (*judge, error) {
-	o.Options.Seen = seen.has
+	o.Options.Seen, o.Options.Repair = seen.has, true
 	c, err := cancrypt.NewJudge(o.Options)
 	if err != nil {
 		return nil, fmt.Errorf("judge of bus %d: %w", bus, err)
@@ -123,6 +123,7 @@ func (s *judges) follow(before *judges) {
 func (o *Judge) same(other *Judge) bool {
 	a, b := *o, *other
 	a.Options.Seen, b.Options.Seen = nil, nil
+	a.Options.Repair, b.Options.Repair = false, false
 	return reflect.DeepEqual(&a, &b)
 }
 
@@ -316,6 +317,9 @@ func (r *recorder) tickJudges(all bool) {
 		j.records.Due(j.now, all, func(c cancrypt.Counted) { j.record(r, c) })
 		j.lines.Due(j.now, all, func(c cancrypt.Counted) { j.line(r, c) })
 		j.look(r)
+		if !r.repairs.busy {
+			r.repairs.search(j)
+		}
 	})
 }
 

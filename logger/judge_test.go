@@ -566,3 +566,30 @@ func BenchmarkJudgedFrames(b *testing.B) {
 		b.Fatal(s)
 	}
 }
+
+// A missed heartbeat is searched for in the background (5.10). The search tries
+// 2^24 keys: it is only run on demand. cancrypt has a short one.
+func TestAMissedHeartbeatIsRepairedWhileRecording(t *testing.T) {
+	if os.Getenv("CANSEAL_SOAK") == "" {
+		t.Skip("CANSEAL_SOAK is not set: TestAMissedHeartbeatIsRepairedWhileRecording is not run")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard())
+		r.o.Buses[0].Judge = traceJudge(t, "clean-small")
+		r.start()
+		all := traceFrames(t, "clean-small", r.clocks.read().Wall)
+		lost := 0
+		for i := range all { // the third heartbeat of the last member
+			if e := &all[i]; e.Frame.Len == 5 && e.Frame.ID == 0x173 && e.Time > all[0].Time+3e9 {
+				lost = i
+				break
+			}
+		}
+		r.play(append(all[:lost:lost], all[lost+1:]...))
+		status := r.logger.Status().Cancrypt[0]
+		r.stop()
+		if status.State != "in step (judge)" || status.Events["out of step"] != 1 || status.Events["in step"] != 1 {
+			t.Errorf("status %+v", status)
+		}
+	})
+}

@@ -45,6 +45,7 @@ type recorder struct {
 	states  stateBoard
 
 	judges   judges
+	repairs  repairs
 	unjudged error         // why judges is empty
 	time     timeline      // for the judges
 	at       uint64        // events of the queue that are recorded
@@ -63,6 +64,7 @@ func newRecorder(l *Logger) *recorder {
 	}
 	r.time.offset = r.offset
 	r.judges, r.unjudged = newJudges(&l.o)
+	r.repairs = newRepairs()
 	return r
 }
 
@@ -102,6 +104,8 @@ func (r *recorder) run() error {
 			r.sync()
 		case <-tick.C:
 			r.tick()
+		case f := <-r.repairs.found:
+			r.mend(f)
 		case do := <-r.asked:
 			do(r)
 		}
@@ -117,6 +121,7 @@ func (r *recorder) begin() {
 }
 
 func (r *recorder) end() {
+	r.repairs.end()
 	r.collect()
 	r.tickJudges(true)
 	r.finishTurn()

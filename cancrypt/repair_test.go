@@ -1,0 +1,170 @@
+package cancrypt
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"canseal/can"
+)
+
+func keepOn() bool { return false }
+
+// drifting is a bus whose judge did not hear what the members did, and the
+// honest messages that were sent since.
+func drifting(t testing.TB, members []uint8, miss func(b *bus) map[uint8]int64) (b *bus, honest []int64) {
+	b = newBus(t, func(o *JudgeOptions) { o.Repair, o.Members = true, members })
+	b.start(7, members...)
+	b.cycle(members...)
+	b.cycle(members...)
+	b.cycle(members...)
+	stamps := miss(b)
+	b.update(stamps, 0)
+	b.wait(1000)
+	for range 4 {
+		honest = append(honest, b.send(secured, 1, 2), b.send(cmacked, 3))
+		b.cycle(members...)
+	}
+	return b, honest
+}
+
+// unheard makes the heartbeat of a member one that the judge does not hear; its
+// random bytes are low, so that a short search finds them.
+func unheard(b *bus, heard ...uint8) map[uint8]int64 {
+	stamps := map[uint8]int64{}
+	for _, a := range heard {
+		stamps[a] = b.heartbeat(a, 0)
+	}
+	b.wait(20)
+	stamps[3] = 200_000 + 0x01<<28 // random bytes 3, 0, 1
+	return stamps
+}
+
+func mend(t *testing.T, b *bus, keys uint32) {
+	t.Helper()
+	s := b.j.Repair()
+	if s == nil {
+		t.Fatal("nothing to search for")
+	}
+	if b.j.Repair() != nil {
+		t.Error("a second search for the same")
+	}
+	s.keys = keys
+	begun := time.Now()
+	if !s.Run(keepOn) {
+		t.Fatal("not found")
+	}
+	t.Logf("found after %v, %d keys", time.Since(begun), keys)
+	var out Out
+	if !b.j.Mend(s, &out) {
+		t.Fatal("not mended")
+	}
+	b.take(&out)
+}
+
+// 5.10 (b): the missing heartbeat is found again by its random bytes.
+func TestAMissedHeartbeatIsRepaired(t *testing.T) {
+	b, honest := drifting(t, []uint8{1, 2, 3}, func(b *bus) map[uint8]int64 { return unheard(b, 1, 2) })
+	for _, at := range honest {
+		b.want(at, can.NotJudged, "before the repair")
+	}
+	keys := uint32(1 << 17)
+	if os.Getenv("CANSEAL_SOAK") != "" {
+		keys = guesses
+	}
+	mend(t, b, keys)
+	for _, at := range honest {
+		b.want(at, can.Authentic, "after the repair, of before")
+	}
+	b.want(b.send(secured, 1), can.Authentic, "afterwards")
+	b.cycle(1, 2, 3)
+	b.want(b.send(cmacked, 1), can.Authentic, "under the next key")
+	p, m := b.pair(secured, 1)
+	p[7] ^= 1
+	b.frame(control+1, p[:])
+	b.want(b.frame(secured, m.Data[:m.Len]), can.SignatureWrong, "a wrong signature afterwards")
+	if b.events[InStep] != 1 || b.events[EventKind(BadSignature)] != 1 || b.events[EventKind(BadHeartbeat)] != 0 {
+		t.Errorf("events %v", b.events)
+	}
+}
+
+// 5.10 (a): the members did not count what the judge heard.
+func TestAHeartbeatThatNobodyCountedIsRepaired(t *testing.T) {
+	b, honest := drifting(t, []uint8{1, 2, 3}, func(b *bus) map[uint8]int64 {
+		stamps := map[uint8]int64{}
+		for _, a := range []uint8{1, 2, 3} {
+			stamps[a] = b.heartbeat(a, 0)
+		}
+		delete(stamps, 3)
+		return stamps
+	})
+	mend(t, b, 0)
+	for _, at := range honest {
+		b.want(at, can.Authentic, "of before")
+	}
+	b.want(b.send(secured, 1), can.Authentic, "afterwards")
+}
+
+// What an attacker sends meanwhile makes no key right, and no search long.
+func TestARepairIsNotLedAstray(t *testing.T) {
+	t.Run("two heartbeats are missing", func(t *testing.T) {
+		b, _ := drifting(t, []uint8{1, 2, 3, 4}, func(b *bus) map[uint8]int64 {
+			stamps := unheard(b, 1, 2)
+			stamps[4] = stamps[3]
+			return stamps
+		})
+		if b.j.Repair() != nil {
+			t.Error("a search for two unknown heartbeats")
+		}
+	})
+	t.Run("a start comes meanwhile", func(t *testing.T) {
+		b, _ := drifting(t, []uint8{1, 2, 3}, func(b *bus) map[uint8]int64 { return unheard(b, 1, 2) })
+		s := b.j.Repair()
+		s.keys = 1 << 17
+		if !s.Run(keepOn) {
+			t.Fatal("not found")
+		}
+		b.start(9, 1, 2, 3)
+		var out Out
+		if b.j.Mend(s, &out) || len(out.Late) != 0 {
+			t.Error("an old key over a new start")
+		}
+		b.cycle(1, 2, 3)
+		b.want(b.send(secured, 1), can.Authentic, "after the start")
+	})
+	t.Run("forged heartbeats", func(t *testing.T) {
+		b, _ := drifting(t, []uint8{1, 2, 3}, func(b *bus) map[uint8]int64 {
+			stamps := unheard(b, 1, 2)
+			b.wait(200)
+			for i := range byte(3) {
+				b.frame(control+1+Word(i), []byte{byte(b.e.Number+1) & 3, i, 2, 3, 4})
+			}
+			return stamps
+		})
+		s := b.j.Repair()
+		s.keys = 1 << 17
+		found := s.Run(keepOn) // the forged ones hide the right ones of that cycle
+		var out Out
+		if b.j.Mend(s, &out) != found {
+			t.Error("mended without a key")
+		}
+	})
+	t.Run("it ends when asked", func(t *testing.T) {
+		b, _ := drifting(t, []uint8{1, 2, 3}, func(b *bus) map[uint8]int64 { return unheard(b, 1, 2) })
+		if s := b.j.Repair(); s.Run(func() bool { return true }) {
+			t.Error("found without a search")
+		}
+	})
+}
+
+func BenchmarkRepairKey(b *testing.B) {
+	bus, _ := drifting(b, []uint8{1, 2, 3}, func(b *bus) map[uint8]int64 { return unheard(b, 1, 2) })
+	s := bus.j.Repair()
+	p := &s.points[0]
+	parts := ascending(append(p.cycle.contributors(), Heard{Address: 3}))
+	f := newSieve(s.o.Methods, &p.cur, parts, s.next(p))
+	for b.Loop() {
+		parts[2].Random[0]++
+		f.passes(parts)
+	}
+}

@@ -1,10 +1,12 @@
 package appliance
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"canseal/cancrypt"
+	"canseal/cancrypt/node"
 	"canseal/config"
 	"canseal/logger"
 )
@@ -89,8 +91,8 @@ func JudgeOptions(b *config.Bus) (cancrypt.JudgeOptions, error) {
 	return o, err
 }
 
-// groupKeys finds the key of a slot; the text says why there is none.
-type groupKeys func(slot int) (key cancrypt.Key, reason string)
+// groupKeys finds the key of a slot for a bus; the text says why there is none.
+type groupKeys func(iface string, slot int) (key cancrypt.Key, reason string)
 
 // judgeOf is how a bus is judged; nil: it is not.
 func judgeOf(b *config.Bus, keys groupKeys) *logger.Judge {
@@ -105,7 +107,7 @@ func judgeOf(b *config.Bus, keys groupKeys) *logger.Judge {
 	if keys == nil {
 		return j
 	}
-	if key, reason := keys(b.Cancrypt.Key); reason == "" {
+	if key, reason := keys(b.Interface, b.Cancrypt.Key); reason == "" {
 		j.Options.Key, j.Options.NoKey, j.Reason = key, false, ""
 	} else {
 		j.Reason = reason
@@ -128,6 +130,13 @@ func unjudgeable(c *config.Config) (problems []config.Problem) {
 }
 
 // groupKey finds the key of a slot in the state folder.
-func (a *Appliance) groupKey(slot int) (cancrypt.Key, string) {
-	return cancrypt.Key{}, fmt.Sprintf("no key in slot %d", slot)
+func (a *Appliance) groupKey(iface string, slot int) (cancrypt.Key, string) {
+	key, err := node.Store{State: a.state}.Key(node.Holder{Bus: iface}, uint8(slot))
+	switch {
+	case errors.Is(err, node.ErrNoKey):
+		return key, fmt.Sprintf("no key in slot %d", slot)
+	case err != nil:
+		return key, err.Error()
+	}
+	return key, ""
 }

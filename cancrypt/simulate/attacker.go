@@ -21,6 +21,9 @@ type attacker struct {
 	now    int64
 }
 
+// floodWord has the highest priority of all.
+const floodWord cancrypt.Word = 0
+
 func newAttacker(a Attack, g *Group, s *scene, start int64, r *rand.Rand) *attacker {
 	t := &attacker{clock: newAttackClock(a, start), scene: s, ear: newEar(s), r: r, target: a.targets(s), names: g.Members}
 	if a.Device != 0 {
@@ -70,7 +73,7 @@ func (t *attacker) attack() []can.Frame {
 	t.victim = 0
 	switch t.clock.a.Kind {
 	case Flood:
-		return []can.Frame{frameOf(0, t.bytes(8))}
+		return []can.Frame{frameOf(floodWord, t.bytes(8))}
 	case Beat, Regroup, AbortAll, FalseCall:
 		return t.forged(t.names[t.turn%len(t.names)])
 	}

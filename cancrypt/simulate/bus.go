@@ -193,5 +193,9 @@ func (b *Bus) missed() bool { return b.o.Loss > 0 && b.r.Float64() < b.o.Loss }
 
 func truthOf(s *scene, w *sent, at int64) *Truth {
 	p := s.place(&w.frame)
-	return &Truth{Time: at, Kind: w.kind, What: p.what, By: w.by, Sender: p.sender, State: w.state, Frame: w.frame}
+	t := &Truth{Time: at, Kind: w.kind, What: p.what, By: w.by, Sender: p.sender, State: w.state, Frame: w.frame}
+	if w.made != 0 {
+		t.Waited = at - w.made
+	}
+	return t
 }

@@ -46,14 +46,17 @@ type Report struct {
 
 	First time.Duration // from the log's first frame to its first verdict on a key; negative: none
 
-	Before  Tally // honest listed frames before that
-	Listed  Tally // honest listed frames after it, of devices in the group
-	Silent  Tally // the same, of devices that keep silent or are joining
-	Beats   Tally // honest heartbeats after it
-	Vouched Tally // honest heartbeat-only frames after it
-	Others  Tally // other honest frames after it
+	Before    Tally // honest listed frames before that
+	Listed    Tally // honest listed frames after it, of devices in the group
+	Disturbed Tally // the same, of sequences that an attack fell into, or that broke off for 10 ms
+	Silent    Tally // the same, of devices that keep silent or are joining
+	Beats     Tally // honest heartbeats after it
+	Vouched   Tally // honest heartbeat-only frames after it
+	Others    Tally // other honest frames after it
 
 	Attacks map[Kind]Tally // after it
+
+	disturbed map[*Truth]bool
 }
 
 // Share returns the share of authentic ones among honest listed frames, 0-1.
@@ -65,12 +68,16 @@ func (r *Report) Share() float64 {
 // their bytes are and their times differ by less than slack, the nearest one
 // first; lists need no order.
 func Compare(log []Judged, truth []Truth, slack time.Duration) *Report {
-	r := &Report{First: -1, Before: Tally{}, Listed: Tally{}, Silent: Tally{}, Beats: Tally{}, Vouched: Tally{}, Others: Tally{}, Attacks: map[Kind]Tally{}}
+	r := &Report{
+		First: -1, Before: Tally{}, Listed: Tally{}, Disturbed: Tally{}, Silent: Tally{}, Beats: Tally{}, Vouched: Tally{}, Others: Tally{},
+		Attacks: map[Kind]Tally{},
+	}
 	log, truth = slices.Clone(log), slices.Clone(truth)
 	slices.SortStableFunc(log, func(a, b Judged) int { return cmp.Compare(a.Time, b.Time) })
 	slices.SortStableFunc(truth, func(a, b Truth) int { return cmp.Compare(a.Time, b.Time) })
 	from := r.begin(log)
 	known := index(truth)
+	r.disturbed = disturbed(truth)
 	for i := range log {
 		t := known.take(&log[i], int64(slack))
 		if t == nil {
@@ -113,8 +120,11 @@ func (r *Report) count(t *Truth, j *Judged, from int64) {
 	case j.Time < from:
 		return
 	case t.What == Data || t.What == Preamble:
-		if to = r.Listed; t.State != Grouped {
+		switch to = r.Listed; {
+		case t.State != Grouped:
 			to = r.Silent
+		case r.disturbed[t]:
+			to = r.Disturbed
 		}
 	case t.What == Heartbeat:
 		to = r.Beats
@@ -218,7 +228,7 @@ func (r *Report) Text(w io.Writer) {
 		name string
 		t    Tally
 	}{
-		{"honest, listed", r.Listed}, {"honest, heartbeats", r.Beats}, {"honest, heartbeat-only", r.Vouched}, {"honest, others", r.Others},
+		{"honest, listed", r.Listed}, {"honest, disturbed", r.Disturbed}, {"honest, heartbeats", r.Beats}, {"honest, heartbeat-only", r.Vouched}, {"honest, others", r.Others},
 		{"honest, of silent devices", r.Silent}, {"honest, before that", r.Before},
 	} {
 		line(w, part.name, part.t)

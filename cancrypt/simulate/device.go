@@ -199,7 +199,7 @@ func (d *device) pushUntil(frames []can.Frame, until int64) {
 	}
 	var list []sent
 	for _, f := range frames {
-		list = append(list, sent{frame: f, own: f, kind: Honest, by: d.address, state: d.state(), until: until})
+		list = append(list, sent{frame: f, own: f, kind: Honest, by: d.address, state: d.state(), made: d.now, until: until})
 	}
 	d.exit.push(list, d.now)
 }

@@ -46,7 +46,8 @@ func (h *ear) length(w cancrypt.Word) int {
 
 func (h *ear) hear(e *can.Event, kind Kind) {
 	p := h.scene.place(&e.Frame)
-	if e.Dir == can.Tx { // its own
+	if e.Dir == can.Tx {
+		h.parts[p.sender] = nil // what its own frame disturbed would be fresh when sent again
 		return
 	}
 	honest := kind == Honest
@@ -94,11 +95,12 @@ func (h *ear) preamble(e *can.Event, a uint8, honest bool) {
 
 func (h *ear) data(e *can.Event, p place, honest bool) {
 	a := p.sender
+	late := e.Time > h.until[a] // as what is disturbed
 	h.until[a] = e.Time + sequenceTime
 	if h.left[a] > 0 {
 		h.left[a]--
 	}
-	if !honest || len(h.parts[a]) == 0 {
+	if !honest || late || len(h.parts[a]) == 0 {
 		h.parts[a] = nil
 		return
 	}

@@ -124,6 +124,18 @@ func (g *Group) Judge() (cancrypt.JudgeOptions, error) {
 	}, err
 }
 
+// Identities are all identifiers that a simulation uses.
+func (g *Group) Identities() []cancrypt.Word {
+	list := []cancrypt.Word{floodWord}
+	for a := range cancrypt.Word(16) {
+		list = append(list, g.Control+a)
+	}
+	for _, m := range g.Messages {
+		list = append(list, m.Record.Word)
+	}
+	return list
+}
+
 func (g *Group) heartbeatOnly() map[cancrypt.Word]uint8 {
 	only := map[cancrypt.Word]uint8{}
 	for _, m := range g.Messages {

@@ -5,30 +5,33 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	prng "math/rand/v2"
 	"time"
 
 	"canseal/can"
 )
 
-// Line is a real bus: its frames, those of this process as can.Tx, with stamps of
-// the clock that time.Now reads.
+// Line is a real bus: socketcan.Participant is one.
 type Line interface {
-	can.Source
+	// Send hands a frame to the controller, in order.
 	Send(f can.Frame) error
+	// Run hands out the frames of the bus, those of this process as can.Tx, with
+	// stamps of the clock that time.Now reads, until Close; then it returns nil.
+	Run(handle func(can.Event)) error
+	Close() error
 }
 
 const (
-	// lag is how far the stations' clock is behind: a frame that ended before a
-	// deadline is read by then.
-	lag = int64(3 * time.Millisecond)
+	// lag is how far the stations' clock is behind, and how long a process that
+	// woke up for a deadline goes on reading first: a frame that ended before it is
+	// read by then, also after a process was not given the processor for a while.
+	lag = 2 * time.Millisecond
 	// patience is how long a line may refuse a frame.
 	patience = time.Second
 	// retry is when a frame that was refused is offered again.
 	retry = 2 * time.Millisecond
 	// echo is how long the last frames take to come back.
-	echo = 50 * time.Millisecond
+	echo = 500 * time.Millisecond
 )
 
 // live is a simulation on a real bus.
@@ -41,8 +44,8 @@ type live struct {
 	r        *prng.Rand
 	heard    int64     // stamp of the newest frame
 	refused  time.Time // since when the line refuses frames; zero: it does not
-	events   chan []can.Event
-	failed   chan error
+	events   chan can.Event
+	failed   chan error // how Run ended
 }
 
 // flight is a frame that was sent and has not come back yet.
@@ -61,35 +64,29 @@ func Live(ctx context.Context, o Options, line Line) error {
 	if err != nil {
 		return err
 	}
-	l := &live{o: o, line: line, scene: scene, r: prng.New(prng.NewPCG(o.Seed, 1)), events: make(chan []can.Event, 64), failed: make(chan error, 1)}
+	l := &live{o: o, line: line, scene: scene, r: prng.New(prng.NewPCG(o.Seed, 1)), events: make(chan can.Event, 1024), failed: make(chan error, 1)}
 	if l.stations, err = (cast{&l.o, scene, func(b []byte) { rand.Read(b) }}).all(); err != nil {
 		return err
 	}
-	defer line.Close()
 	stop := make(chan struct{})
-	defer close(stop)
 	go l.read(stop)
-	return l.run(ctx)
+	err = l.run(ctx)
+	close(stop)
+	return errors.Join(err, line.Close())
 }
 
-// read passes on what the line delivers.
+// read passes on what the line hands out.
 func (l *live) read(stop <-chan struct{}) {
-	for {
-		buf := make([]can.Event, 64)
-		n, err := l.line.Read(buf)
-		if n > 0 {
-			select {
-			case l.events <- buf[:n]:
-			case <-stop:
-				return
-			}
+	l.failed <- l.line.Run(func(e can.Event) {
+		select {
+		case l.events <- e:
+		case <-stop:
 		}
-		if err != nil {
-			l.failed <- err
-			return
-		}
-	}
+	})
 }
+
+// errEnded is a line that ended by itself.
+var errEnded = errors.New("the bus ended")
 
 func (l *live) run(ctx context.Context) error {
 	if l.o.Length > 0 {
@@ -101,36 +98,51 @@ func (l *live) run(ctx context.Context) error {
 		if err := l.send(); err != nil {
 			return err
 		}
-		if err := l.wait(ctx); err != nil || ctx.Err() != nil {
+		if err := l.wait(ctx, l.pause(), false); err != nil || ctx.Err() != nil {
 			return errors.Join(err, l.end())
 		}
-		l.tick()
+		if now := time.Now().Add(-lag).UnixNano(); l.next() <= now {
+			if err := l.wait(ctx, lag, true); err != nil {
+				return err
+			}
+			l.tick(max(now, l.heard))
+		}
 	}
 }
 
-// wait returns when frames have come, or the next deadline has.
-func (l *live) wait(ctx context.Context) error {
-	timer := time.NewTimer(l.pause())
+// wait hears frames for a while, all of it or until one has come.
+func (l *live) wait(ctx context.Context, d time.Duration, all bool) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
-	select {
-	case events := <-l.events:
-		l.hear(events)
-	case <-timer.C:
-	case <-ctx.Done():
-	case err := <-l.failed:
-		return fmt.Errorf("read the bus: %w", err)
+	for {
+		select {
+		case e := <-l.events:
+			l.hear(&e)
+			if l.drain(); !all {
+				return nil
+			}
+		case <-timer.C:
+			return nil
+		case <-ctx.Done():
+			return nil
+		case err := <-l.failed:
+			return errors.Join(errEnded, err)
+		}
 	}
-	return l.drain()
 }
 
-func (l *live) pause() time.Duration {
+func (l *live) next() int64 {
 	next := int64(never)
 	for _, s := range l.stations {
 		next = min(next, s.next())
 	}
+	return next
+}
+
+func (l *live) pause() time.Duration {
 	d := time.Hour
-	if next != never {
-		d = time.Until(time.Unix(0, next+lag))
+	if next := l.next(); next != never {
+		d = time.Until(time.Unix(0, next).Add(lag))
 	}
 	if !l.refused.IsZero() {
 		d = min(d, retry)
@@ -139,21 +151,18 @@ func (l *live) pause() time.Duration {
 }
 
 // drain takes what has come already.
-func (l *live) drain() error {
+func (l *live) drain() {
 	for {
 		select {
-		case events := <-l.events:
-			l.hear(events)
-		case err := <-l.failed:
-			return fmt.Errorf("read the bus: %w", err)
+		case e := <-l.events:
+			l.hear(&e)
 		default:
-			return nil
+			return
 		}
 	}
 }
 
-func (l *live) tick() {
-	now := max(time.Now().UnixNano()-lag, l.heard)
+func (l *live) tick(now int64) {
 	for _, s := range l.stations {
 		if s.next() <= now {
 			s.tick(now)
@@ -163,7 +172,7 @@ func (l *live) tick() {
 
 // send lets every station send what it has.
 func (l *live) send() error {
-	now := max(time.Now().UnixNano()-lag, l.heard)
+	now := max(time.Now().Add(-lag).UnixNano(), l.heard)
 	for i, s := range l.stations {
 		for f := s.offer(now); f != nil; f = s.offer(now) {
 			if err := l.line.Send(f.frame); err != nil {
@@ -188,25 +197,17 @@ func (l *live) refuse(err error) error {
 	return nil
 }
 
-func (l *live) hear(events []can.Event) {
-	for i := range events {
-		if e := &events[i]; e.Kind == can.KindFrame && !e.Frame.Is(can.Error) {
-			l.heard = max(l.heard, e.Time)
-			l.deliver(e)
-		}
+func (l *live) hear(e *can.Event) {
+	if e.Kind == can.KindFrame && !e.Frame.Is(can.Error) {
+		l.heard = max(l.heard, e.Time)
+		l.deliver(e)
 	}
 }
 
 // deliver hands a frame to the stations: to the one that sent it as its own, to
 // the others as a frame of the bus. Truth is told about frames of this process.
 func (l *live) deliver(e *can.Event) {
-	from, kind := -1, Honest
-	if e.Dir == can.Tx {
-		if f, ok := l.landed(&e.Frame); ok {
-			from, kind = f.from, f.kind
-			l.o.Truth(truthOf(l.scene, &f.sent, e.Time))
-		}
-	}
+	from, kind := l.landed(e)
 	for i, s := range l.stations {
 		heard := *e
 		heard.Dir = can.Rx
@@ -219,16 +220,20 @@ func (l *live) deliver(e *can.Event) {
 	}
 }
 
-// landed finds a frame that was sent, the oldest one that is equal.
-func (l *live) landed(f *can.Frame) (flight, bool) {
+// landed finds out which station sent a frame of this process, the oldest one
+// that is equal, and tells the truth about it; -1 for a frame of another process.
+func (l *live) landed(e *can.Event) (from int, kind Kind) {
+	if e.Dir != can.Tx {
+		return -1, Honest
+	}
 	for i := range l.flying {
-		if l.flying[i].frame == *f {
-			found := l.flying[i]
+		if f := l.flying[i]; f.frame == e.Frame {
 			l.flying = append(l.flying[:i], l.flying[i+1:]...)
-			return found, true
+			l.o.Truth(truthOf(l.scene, &f.sent, e.Time))
+			return f.from, f.kind
 		}
 	}
-	return flight{}, false
+	return -1, Honest
 }
 
 // end waits for the last frames to come back, so that the truth has them.
@@ -236,17 +241,10 @@ func (l *live) end() error {
 	deadline := time.After(echo)
 	for len(l.flying) > 0 {
 		select {
-		case events := <-l.events:
-			for i := range events {
-				if f, ok := l.landed(&events[i].Frame); ok && events[i].Dir == can.Tx {
-					l.o.Truth(truthOf(l.scene, &f.sent, events[i].Time))
-				}
-			}
+		case e := <-l.events:
+			l.landed(&e)
 		case err := <-l.failed:
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
+			return errors.Join(errEnded, err)
 		case <-deadline:
 			return nil
 		}

@@ -2,7 +2,6 @@ package simulate
 
 import (
 	"context"
-	"io"
 	"os"
 	"sync"
 	"testing"
@@ -48,13 +47,11 @@ func (l *hubLine) Send(f can.Frame) error {
 	return nil
 }
 
-func (l *hubLine) Read(buf []can.Event) (int, error) {
-	e, open := <-l.events
-	if !open {
-		return 0, io.EOF
+func (l *hubLine) Run(handle func(can.Event)) error {
+	for e := range l.events {
+		handle(e)
 	}
-	buf[0] = e
-	return 1, nil
+	return nil
 }
 
 // Close takes the line off the hub.
@@ -114,8 +111,8 @@ func TestProcessesThatShareABus(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := trial.Run(logger); err != nil {
-			t.Fatal(err)
+		for e := range logger.events {
+			trial.Hear(&e)
 		}
 		r := Compare(trial.Log, truth, time.Millisecond)
 		r.Text(os.Stdout)

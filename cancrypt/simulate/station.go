@@ -17,6 +17,7 @@ type sent struct {
 	kind  Kind
 	by    uint8
 	state string
+	made  int64 // ns since 1970 UTC; 0: not told
 	wait  int64 // after the frame before it, ns
 	until int64 // worthless later, ns since 1970 UTC; 0: never
 }

@@ -34,6 +34,7 @@ type Truth struct {
 	By     uint8  // address of the device that sent it; 0: an attacker
 	Sender uint8  // address that the frame claims; 0: none
 	State  string // of the device that sent it
+	Waited int64  // ns, from when it was made until it was on the bus
 	Frame  can.Frame
 }
 
@@ -45,6 +46,7 @@ type truthLine struct {
 	By     uint8  `json:"by"`
 	Sender uint8  `json:"sender"`
 	State  string `json:"state,omitempty"`
+	Waited int64  `json:"waited_us,omitempty"`
 	Frame  string `json:"frame"`
 }
 
@@ -53,7 +55,7 @@ func (t *Truth) AppendJSON(dst []byte) []byte {
 	text := string(can.AppendCandump(nil, &can.Event{Frame: t.Frame}, "can0"))
 	b, _ := json.Marshal(truthLine{ // strings and numbers: always well
 		Time: fmt.Sprintf("%d.%09d", t.Time/1e9, t.Time%1e9), Kind: t.Kind, What: t.What, By: t.By, Sender: t.Sender,
-		State: t.State, Frame: text[strings.LastIndexByte(text, ' ')+1:],
+		State: t.State, Waited: t.Waited / 1000, Frame: text[strings.LastIndexByte(text, ' ')+1:],
 	})
 	return append(dst, b...)
 }
@@ -91,7 +93,7 @@ func parseTruth(line []byte) (Truth, error) {
 	if err != nil {
 		return Truth{}, err
 	}
-	return Truth{Time: at, Kind: l.Kind, What: l.What, By: l.By, Sender: l.Sender, State: l.State, Frame: e.Frame}, nil
+	return Truth{Time: at, Kind: l.Kind, What: l.What, By: l.By, Sender: l.Sender, State: l.State, Waited: l.Waited * 1000, Frame: e.Frame}, nil
 }
 
 // parseTime reads seconds with nine decimals.

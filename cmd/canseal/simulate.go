@@ -230,11 +230,19 @@ func (s *simulation) play(ctx context.Context, o simulate.Options) (err error) {
 	if s.log != "" {
 		return s.dump(o)
 	}
-	line, err := openLine(s.iface)
+	line, err := openLine(s.iface, &o.Group)
 	if err != nil {
 		return err
 	}
 	return simulate.Live(ctx, o, line)
+}
+
+func openLine(name string, g *simulate.Group) (simulate.Line, error) {
+	var ids []socketcan.ID
+	for _, w := range g.Identities() {
+		ids = append(ids, socketcan.ID{Number: w.ID(), Extended: w&cancrypt.Extended != 0})
+	}
+	return socketcan.OpenParticipant(socketcan.PortOptions{Interface: name, Receive: ids})
 }
 
 // dump writes a candump log.
@@ -289,28 +297,3 @@ func (o *output) Close() error {
 	}
 	return err
 }
-
-// busLine is a real bus: captured with stamps of the kernel, and a port.
-type busLine struct {
-	*socketcan.Capture
-	port *socketcan.Port
-}
-
-func openLine(name string) (*busLine, error) {
-	c, err := socketcan.Open(socketcan.Options{Interfaces: []socketcan.Interface{{Name: name, Bus: 1}}, Pause: time.Millisecond})
-	if err != nil {
-		return nil, err
-	}
-	p, err := socketcan.OpenPort(socketcan.PortOptions{Interface: name, Bus: 1, Capture: c})
-	if err != nil {
-		c.Close()
-		return nil, err
-	}
-	return &busLine{c, p}, nil
-}
-
-// Send hands a frame to the kernel.
-func (l *busLine) Send(f can.Frame) error { return l.port.Send(f) }
-
-// Close frees the sockets.
-func (l *busLine) Close() error { return errors.Join(l.port.Close(), l.Capture.Close()) }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"canseal/internal/cost"
 )
 
 var car = Key{Bus: 1, ID: 0x7e8}
@@ -149,14 +151,16 @@ func FuzzAdd(f *testing.F) {
 	f.Add([]byte("\x01\x08\x10\x08abcdef\x01\x03\x21gh"))
 	f.Fuzz(func(t *testing.T, frames []byte) {
 		a, given := New(), 0
-		for i := int64(0); len(frames) > 2; i++ {
-			k, n := Key{ID: uint32(frames[0])}, min(int(frames[1]&63), len(frames)-2)
-			m, ok := a.Add(k, i, 0, frames[2:2+n])
-			if given += n; ok && (len(m.Payload) == 0 || len(m.Payload) > given) {
-				t.Errorf("a message of %d bytes out of %d", len(m.Payload), given)
+		cost.Hold(t, mostSessions*(3*MaxLength+1024), func() {
+			for i := int64(0); len(frames) > 2; i++ {
+				k, n := Key{ID: uint32(frames[0])}, min(int(frames[1]&63), len(frames)-2)
+				m, ok := a.Add(k, i, 0, frames[2:2+n])
+				if given += n; ok && (len(m.Payload) == 0 || len(m.Payload) > given) {
+					t.Errorf("a message of %d bytes out of %d", len(m.Payload), given)
+				}
+				frames = frames[2+n:]
 			}
-			frames = frames[2+n:]
-		}
+		})
 		if a.open.Len() > mostSessions {
 			t.Errorf("%d messages are open", a.open.Len())
 		}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"canseal/internal/cost"
 )
 
 func TestIdentifiersSayGroupAndAddresses(t *testing.T) {
@@ -191,17 +193,23 @@ func FuzzAdd(f *testing.F) {
 	f.Add([]byte("\xec\xff\x00\x20\x0a\x00\x02\xff\xe3\xfe\x00\xeb\xff\x00\x01abcdefg\xeb\xff\x00\x02hij\x00\x00\x00\x00"))
 	f.Fuzz(func(t *testing.T, frames []byte) {
 		a, fast := New(), NewFastPacket()
-		for i := int64(0); len(frames) >= 11; i++ {
-			id := 0x1c000000 | uint32(frames[0])<<16 | uint32(frames[1])<<8 | uint32(frames[2])
-			if Carries(id) {
-				if m, ok := a.Add(i, 1, id, 0, frames[3:11]); ok && (len(m.Payload) == 0 || len(m.Payload) > MaxLength) {
+		before := frames
+		used := cost.Allocated(func() {
+			for i := int64(0); len(frames) >= 11; i++ {
+				id := 0x1c000000 | uint32(frames[0])<<16 | uint32(frames[1])<<8 | uint32(frames[2])
+				if Carries(id) {
+					if m, ok := a.Add(i, 1, id, 0, frames[3:11]); ok && (len(m.Payload) == 0 || len(m.Payload) > MaxLength) {
+						t.Errorf("%d bytes", len(m.Payload))
+					}
+				}
+				if m, ok := fast.Add(i, 1, id, 0, frames[3:11]); ok && (len(m.Payload) == 0 || len(m.Payload) > MaxFastPacket) {
 					t.Errorf("%d bytes", len(m.Payload))
 				}
+				frames = frames[11:]
 			}
-			if m, ok := fast.Add(i, 1, id, 0, frames[3:11]); ok && (len(m.Payload) == 0 || len(m.Payload) > MaxFastPacket) {
-				t.Errorf("%d bytes", len(m.Payload))
-			}
-			frames = frames[11:]
+		})
+		if most := int64(2 * 256 * (4*MaxLength + 1024)); used > most {
+			t.Errorf("%d bytes allocated for %d of frames, %d are the most", used, len(before), most)
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"canseal/internal/cost"
 	"canseal/internal/samples"
 	"canseal/mdf/container"
 )
@@ -188,7 +189,10 @@ func FuzzOpen(f *testing.F) {
 		if len(b) > 36 && b[14] == 0x11 {
 			b[32], b[33], b[34] = 0, 0, 0 // few iterations
 		}
-		c, err := container.Open(bytes.NewReader(b), int64(len(b)), secret)
+		var c *container.Content
+		var err error
+		// A note of 4 KiB and more for each page of 256 KiB; the input is read in pieces.
+		cost.Hold(t, 2<<20+300*int64(len(b))/16, func() { c, err = container.Open(bytes.NewReader(b), int64(len(b)), secret) })
 		if err != nil {
 			return
 		}

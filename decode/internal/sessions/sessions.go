@@ -2,6 +2,8 @@
 // never more than a fixed number, whatever the bus says.
 package sessions
 
+import "math/bits"
+
 // Message is one that grows. Payload has its final length from the start. Own
 // is what its protocol keeps beside.
 type Message[X any] struct {
@@ -72,7 +74,7 @@ func (s *Store[K, X]) Begin(k K, time int64, tag uint8, n int) (m *Message[X], l
 	s.tick++
 	e.used = s.tick
 	if cap(e.Payload) < n {
-		e.Payload = make([]byte, n)
+		e.Payload = make([]byte, n, 1<<bits.Len(uint(n))) // lengths that grow one by one do not cost their sum
 	}
 	e.Message = Message[X]{Time: time, Last: time, Tag: tag, Payload: e.Payload[:n]}
 	s.held[k] = e

@@ -19,6 +19,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"age":     sealAge,
 			"exits":   exits,
 			"flip":    flip,
 			"cut":     cut,

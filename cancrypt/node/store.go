@@ -149,41 +149,60 @@ func (s Store) Entries() ([]Entry, error) {
 	return entries, err
 }
 
-// Slots returns the slots of a holder: its own keys, and where it has none those
-// that count in their place. What is saved and erased is the holder's own.
-func (s Store) Slots(h Holder, from string) (*cancrypt.Slots, error) {
+// Slots returns the slots of a holder; from says where keys that are saved come
+// from. This box has in them the keys that count for it, those of every bus too:
+// erasing one erases it for every bus. A device known to a configurator has its
+// own, and in the slots in based those that count in their place.
+func (s Store) Slots(h Holder, from string, based ...uint8) (*cancrypt.Slots, error) {
 	records, err := s.load()
 	if err != nil {
 		return nil, err
 	}
 	keys := map[uint8]cancrypt.Key{}
-	for _, w := range slices.Backward(h.wider()) {
-		for i := range records {
-			if r := &records[i]; r.Holder() == w {
-				keys[r.Slot] = cancrypt.Key(r.Key)
-			}
+	for id := uint8(1); id <= cancrypt.MaxSlots; id++ {
+		counts := h.wider()
+		if h.Device != 0 && !slices.Contains(based, id) {
+			counts = counts[:1]
+		}
+		if r := find(records, counts, id); r != nil {
+			keys[id] = cancrypt.Key(r.Key)
 		}
 	}
 	return cancrypt.NewSlots(keys, func(id uint8, key *cancrypt.Key) error {
-		if key == nil {
-			_, err := s.Erase(h, id)
-			return err
+		if key != nil {
+			return s.put([]record{{Entry{Bus: h.Bus, Device: h.Device, Slot: id, From: from}, secret(*key)}})
 		}
-		return s.put([]record{{Entry{Bus: h.Bus, Device: h.Device, Slot: id, From: from}, secret(*key)}})
+		_, err := s.Erase(h, id)
+		if err == nil && h.Device == 0 {
+			_, err = s.Erase(Holder{}, id)
+		}
+		return err
 	})
 }
 
-// Key returns the key that counts for a holder in a slot.
+// find returns the first key of a slot that one of the holders has.
+func find(records []record, holders []Holder, slot uint8) *record {
+	for _, h := range holders {
+		for i := range records {
+			if r := &records[i]; r.Holder() == h && r.Slot == slot {
+				return r
+			}
+		}
+	}
+	return nil
+}
+
+// Key returns the key that counts for a holder in a slot: its own, else that of
+// its bus, of the device on any bus, of every bus.
 func (s Store) Key(h Holder, slot uint8) (cancrypt.Key, error) {
-	slots, err := s.Slots(h, "")
+	records, err := s.load()
 	if err != nil {
 		return cancrypt.Key{}, err
 	}
-	k, ok := slots.Key(slot)
-	if !ok {
-		return k, fmt.Errorf("slot %d of %v: %w", slot, h, ErrNoKey)
+	if r := find(records, h.wider(), slot); r != nil {
+		return cancrypt.Key(r.Key), nil
 	}
-	return k, nil
+	return cancrypt.Key{}, fmt.Errorf("slot %d of %v: %w", slot, h, ErrNoKey)
 }
 
 // Erase removes a holder's own key and tells whether there was one. The file is

@@ -85,6 +85,26 @@ func TestTheNearestKeyCounts(t *testing.T) {
 	}
 }
 
+// What a bus erases is gone, also where the key was one of every bus. A
+// configurator that erases a device's key keeps its own.
+func TestErasingReachesTheKeyThatCounts(t *testing.T) {
+	s := inMemory()
+	must(t, slotsOf(t, s, Holder{}).Put(3, keyOf(1)))
+	device, err := s.Slots(Holder{"can0", 7}, FromPairing, 3)
+	must(t, err)
+	if !device.Has(3) || slotsOf(t, s, Holder{"can0", 7}).Has(3) {
+		t.Error("a device has the base key in the slot that it is paired on, and no other")
+	}
+	must(t, device.Erase(3))
+	if _, err := s.Key(Holder{"can0", 0}, 3); err != nil {
+		t.Errorf("the own key went with the device's: %v", err)
+	}
+	must(t, slotsOf(t, s, Holder{Bus: "can0"}).Erase(3))
+	if _, err := s.Key(Holder{Bus: "can1"}, 3); !errors.Is(err, ErrNoKey) {
+		t.Errorf("the key is still there for another bus: %v", err)
+	}
+}
+
 func TestAnotherKeyIsNotWrittenOver(t *testing.T) {
 	s := inMemory()
 	a, b := slotsOf(t, s, Holder{}), slotsOf(t, s, Holder{}) // two programs

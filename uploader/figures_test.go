@@ -9,12 +9,14 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -32,9 +34,10 @@ import (
 
 // The figures of uploads, as ratios in one run (make s3-bench). Each contender
 // is a process of its own, with four transfers at once, over the same files to
-// the same versitygw; CPU and memory are those of that process. Ours does all
-// that the daemon does: it compares each file with its seal record, and makes
-// journals and receipts durable.
+// the same versitygw; CPU and memory are those of that process. "client" is
+// the package s3 alone; "uploader" does all that the daemon does: it reads the
+// seal records, makes journals and receipts durable, and compares what goes in
+// parts.
 func TestUploadFigures(t *testing.T) {
 	if role := os.Getenv("CANSEAL_S3BENCH_ROLE"); role != "" {
 		contender(t, role)
@@ -46,6 +49,9 @@ func TestUploadFigures(t *testing.T) {
 	}
 	if _, err := exec.LookPath("rclone"); err != nil {
 		t.Skip("NOT RUN: rclone is absent (make peers)")
+	}
+	for _, secure := range []bool{false, true} {
+		heartbeat(t, secure)
 	}
 	for _, set := range []fileSet{{"200 x 1 MiB", 200, 1 << 20}, {"4 x 128 MiB", 4, 128 << 20}} {
 		root := set.card(t)
@@ -96,24 +102,8 @@ func (f figure) less(g figure) figure {
 // compareOn measures all contenders on one store and reports the best round of
 // each.
 func compareOn(t *testing.T, set fileSet, root string, secure bool, rounds int) {
-	o := gateway.Options{Access: accessKey, Secret: secretKey, Buckets: []string{"trucks"}}
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if secure {
-		a, err := certs.NewAuthority("bench", time.Now(), time.Hour)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pair, err := a.Issue(time.Now(), time.Hour, "127.0.0.1")
-		if err != nil {
-			t.Fatal(err)
-		}
-		key, _ := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
-		o.Cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})
-		o.Key = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})
-		os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.Certificate.Raw}), 0o600)
-	}
-	g := gateway.Start(t, o)
-	names := []string{"ours", "minio-go", "rclone"}
+	g, ca := bench(t, secure)
+	names := []string{"uploader", "client", "minio-go", "rclone"}
 	best := map[string]figure{}
 	for range rounds {
 		for _, name := range names {
@@ -132,9 +122,73 @@ func compareOn(t *testing.T, set fileSet, root string, secure bool, rounds int) 
 		t.Logf("FIGURE %-11s %-5s %-8s %6.1f MiB/s  %5.2f ms CPU per MiB  %3d MiB resident", set.name, scheme, name,
 			mib/f.wall.Seconds(), f.cpu.Seconds()*1000/mib, f.rss>>20)
 	}
-	ours := best["ours"]
-	t.Logf("FIGURE %-11s %-5s ours: CPU %.2f x minio-go FPutObject, wall %.2f x minio-go, %.2f x rclone", set.name, scheme,
-		ours.cpu.Seconds()/best["minio-go"].cpu.Seconds(), ours.wall.Seconds()/best["minio-go"].wall.Seconds(), ours.wall.Seconds()/best["rclone"].wall.Seconds())
+	for _, name := range names[:2] {
+		f := best[name]
+		t.Logf("FIGURE %-11s %-5s %-8s: CPU %.2f x minio-go FPutObject, wall %.2f x minio-go, %.2f x rclone", set.name, scheme, name,
+			f.cpu.Seconds()/best["minio-go"].cpu.Seconds(), f.wall.Seconds()/best["minio-go"].wall.Seconds(), f.wall.Seconds()/best["rclone"].wall.Seconds())
+	}
+}
+
+// bench starts a store; ca is the file of the authority that it shows.
+func bench(t *testing.T, secure bool) (g *gateway.Gateway, ca string) {
+	o := gateway.Options{Access: accessKey, Secret: secretKey, Buckets: []string{"trucks"}}
+	ca = filepath.Join(t.TempDir(), "ca.pem")
+	if secure {
+		a, err := certs.NewAuthority("bench", time.Now(), time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pair, err := a.Issue(time.Now(), time.Hour, "127.0.0.1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, _ := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+		o.Cert = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})
+		o.Key = pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})
+		os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.Certificate.Raw}), 0o600)
+	}
+	return gateway.Start(t, o), ca
+}
+
+// counted counts the bytes of a connection, both ways.
+type counted struct {
+	net.Conn
+	up, down *atomic.Int64
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.down.Add(int64(n))
+	return n, err
+}
+
+func (c counted) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.up.Add(int64(n))
+	return n, err
+}
+
+// heartbeat measures one device.json of 4 kB: on a new connection, and on one
+// that was kept.
+func heartbeat(t *testing.T, secure bool) {
+	g, ca := bench(t, secure)
+	var up, down atomic.Int64
+	client := clientOf(t, g.URL, ca, func(o *s3.Options) {
+		o.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := new(net.Dialer).DialContext(ctx, network, address)
+			return counted{c, &up, &down}, err
+		}
+	})
+	data := noise(4000)
+	for _, what := range []string{"a new connection", "a kept one"} {
+		up.Store(0)
+		down.Store(0)
+		start := time.Now()
+		if _, err := client.Replace(t.Context(), uploader.Object{Key: "A1B2C3D4/device.json", Body: bytes.NewReader(data), Size: 4000, SHA256: sha256.Sum256(data)}); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("FIGURE heartbeat of 4000 bytes, %s, %s: %d bytes up, %d down, %.1f ms", g.URL[:5], what, up.Load(), down.Load(), time.Since(start).Seconds()*1000)
+	}
 }
 
 // clean empties the bucket and takes back the receipts.
@@ -158,7 +212,7 @@ func run(t *testing.T, name, root, url, ca string) figure {
 	cmd := exec.Command(os.Args[0], "-test.run", "^TestUploadFigures$")
 	cmd.Env = append(os.Environ(), "CANSEAL_S3BENCH_ROLE="+name, "BENCH_ROOT="+root, "BENCH_FOLDER="+folder, "BENCH_URL="+url, "BENCH_CA="+ca)
 	if dir := os.Getenv("CANSEAL_S3BENCH_PROFILE"); dir != "" {
-		cmd.Args = append(cmd.Args, "-test.cpuprofile", filepath.Join(dir, name+".prof"))
+		cmd.Args = append(cmd.Args, "-test.cpuprofile", filepath.Join(dir, name+"-"+url[:5]+"-"+filepath.Base(root)+".prof"))
 	}
 	if name == "rclone" {
 		cmd = exec.Command("rclone", "copy", folder, "bench:trucks/rclone", "--include", "*.MF4", "--transfers", "4", "--ca-cert", ca)
@@ -201,33 +255,48 @@ func resident(pid int) (most int64) {
 	return most
 }
 
-// contender is the child process.
-func contender(t *testing.T, role string) {
-	var conf *tls.Config
-	mode, url := "low", os.Getenv("BENCH_URL")
-	var bundle *certs.Bundle
-	if strings.HasPrefix(url, "https:") {
-		mode = "medium"
-		file, err := os.ReadFile(os.Getenv("BENCH_CA"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if bundle, err = certs.LoadBundle(file, certs.BundleOptions{}); err != nil {
-			t.Fatal(err)
-		}
-		conf = certs.ClientTLS(bundle, certs.TLSOptions{ServerName: "127.0.0.1"})
+// trustOf is what a client wants to know of a store: mode and, over https, whom
+// to trust.
+func trustOf(t *testing.T, url, ca string) (mode string, conf *tls.Config, bundle *certs.Bundle) {
+	if !strings.HasPrefix(url, "https:") {
+		return "low", nil, nil
 	}
-	if role == "minio-go" {
-		putPlainly(t, url, conf)
-		return
-	}
-	client, err := s3.New(s3.Options{Endpoint: url, Bucket: "trucks", PathStyle: true, AccessKey: accessKey, SecretKey: secretKey,
-		Mode: mode, Workers: 4, TLS: conf, Bundle: bundle})
+	file, err := os.ReadFile(ca)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if bundle, err = certs.LoadBundle(file, certs.BundleOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return "medium", certs.ClientTLS(bundle, certs.TLSOptions{ServerName: "127.0.0.1"}), bundle
+}
+
+func clientOf(t *testing.T, url, ca string, change func(*s3.Options)) *s3.Client {
+	o := s3.Options{Endpoint: url, Bucket: "trucks", PathStyle: true, AccessKey: accessKey, SecretKey: secretKey, Workers: 4}
+	o.Mode, o.TLS, o.Bundle = trustOf(t, url, ca)
+	change(&o)
+	client, err := s3.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// contender is the child process.
+func contender(t *testing.T, role string) {
+	url, ca := os.Getenv("BENCH_URL"), os.Getenv("BENCH_CA")
+	if role == "minio-go" {
+		_, conf, _ := trustOf(t, url, ca)
+		putPlainly(t, url, conf)
+		return
+	}
+	client := clientOf(t, url, ca, func(*s3.Options) {})
+	if role == "client" {
+		putAll(t, func(name string) error { return putByClient(client, name) })
+		return
+	}
 	up := uploader.New(uploader.Options{Store: client, Card: segment.Card{FS: durable.Dir(os.Getenv("BENCH_ROOT")), Device: device},
-		Mode: mode, Endpoint: url, Bucket: "trucks", Proved: client.Proved(), Workers: 4})
+		Mode: "medium", Endpoint: url, Bucket: "trucks", Proved: client.Proved(), Workers: 4})
 	if err := up.Drain(context.Background()); err != nil {
 		t.Fatal(err)
 	}
@@ -249,13 +318,21 @@ func putPlainly(t *testing.T, url string, conf *tls.Config) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	putAll(t, func(name string) error {
+		_, err := c.FPutObject(context.Background(), "trucks", fmt.Sprint("minio/", filepath.Base(name)), name, minio.PutObjectOptions{})
+		return err
+	})
+}
+
+// putAll puts all files, four at once.
+func putAll(t *testing.T, put func(name string) error) {
 	files, _ := filepath.Glob(filepath.Join(os.Getenv("BENCH_FOLDER"), "*.MF4"))
 	todo := make(chan string)
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
 			for name := range todo {
-				if _, err := c.FPutObject(context.Background(), "trucks", fmt.Sprint("minio/", filepath.Base(name)), name, minio.PutObjectOptions{}); err != nil {
+				if err := put(name); err != nil {
 					t.Error(err)
 				}
 			}
@@ -267,3 +344,35 @@ func putPlainly(t *testing.T, url string, conf *tls.Config) {
 	close(todo)
 	all.Wait()
 }
+
+// putByClient puts a file in one request; its hash is known, as it is from
+// sealing.
+func putByClient(c *s3.Client, name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	o := uploader.Object{Key: "client/" + filepath.Base(name), Body: f, Size: info.Size()}
+	sum, err := hex.DecodeString(sums()[filepath.Base(name)])
+	if err != nil {
+		return err
+	}
+	copy(o.SHA256[:], sum)
+	_, err = c.Create(context.Background(), o)
+	return err
+}
+
+// sums are the hashes of the seal records, by file name.
+var sums = sync.OnceValue(func() map[string]string {
+	m := map[string]string{}
+	log, _ := segment.Card{FS: durable.Dir(os.Getenv("BENCH_ROOT")), Device: device}.ReadSeals(17)
+	for _, l := range log.Lines {
+		m[fmt.Sprintf("%08d.MF4", l.Split)] = l.SHA256
+	}
+	return m
+})

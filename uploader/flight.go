@@ -18,9 +18,10 @@ type flight struct {
 // landing is a delivery that has ended.
 type landing struct {
 	*delivery
-	receipt segment.Receipt
-	err     error
-	ended   bool // by its context: it tells nothing of the store
+	receipt   segment.Receipt
+	unwritten error // why the card took no receipt
+	err       error
+	ended     bool // by its context: it tells nothing of the store
 }
 
 // busy tells whether a segment is under way.
@@ -67,9 +68,13 @@ func (u *Uploader) launch(ctx context.Context, i int) {
 	u.flying[it.Name] = flight{time.Now(), ctx}
 	u.note()
 	go func() {
-		r, err := d.offer(ctx)
+		l := landing{delivery: d}
+		if l.receipt, l.err = d.offer(ctx); l.err == nil {
+			l.unwritten = u.o.Card.WriteReceipt(it.Name, l.receipt)
+		}
+		l.ended = l.err != nil && ctx.Err() != nil
 		u.mu.Lock()
-		u.landed = append(u.landed, landing{d, r, err, err != nil && ctx.Err() != nil})
+		u.landed = append(u.landed, l)
 		u.mu.Unlock()
 		u.wake()
 	}()
@@ -113,7 +118,7 @@ func (u *Uploader) land(l landing, began time.Time) {
 	switch {
 	case l.err == nil:
 		u.rate.add(l.receipt, time.Since(began))
-		u.arrived(&l.it, l.receipt)
+		u.arrived(&l.it, l.receipt, l.unwritten)
 		i = -1
 	case l.ended || i < 0:
 	case errors.Is(l.err, errNotNow):

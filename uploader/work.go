@@ -101,11 +101,11 @@ func (u *Uploader) unpark(now time.Time) {
 	}
 }
 
-// arrived writes the receipt. Where the card takes none it is kept in memory
-// and tried again with each scan; after a restart the store will say that it
-// has the object.
-func (u *Uploader) arrived(it *item, r segment.Receipt) {
-	if err := u.o.Card.WriteReceipt(it.Name, r); err != nil {
+// arrived notes a segment that is in the store. A receipt that the card has not
+// taken is kept in memory and tried again with each scan; after a restart the
+// store will say that it has the object.
+func (u *Uploader) arrived(it *item, r segment.Receipt, err error) {
+	if err != nil {
 		u.owed[it.Name] = r
 		u.o.Log.Error("receipt not written", "segment", it.Name, "error", err)
 	}

@@ -18,8 +18,8 @@
 //
 // Verbs: PUT, GET (one range), HEAD, DELETE of objects; ListObjectsV2, HEAD
 // and PUT of buckets; list of buckets; bucket location; multipart uploads with
-// SHA-256 of their parts or none. Buckets are addressed by path. Everything
-// else, such as trailers and signed links, is answered with NotImplemented.
+// SHA-256 of their parts or none; one bucket policy. Buckets are addressed by
+// path. Everything else, such as trailers and signed links, is answered with NotImplemented.
 //
 // Objects live in memory, or in a folder as DIR/BUCKET/KEY with a JSON file
 // of facts for each in DIR/.objects. In a folder an object cannot lie below

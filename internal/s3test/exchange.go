@@ -40,6 +40,9 @@ func (x *exchange) serve() error {
 	if err != nil {
 		return invalid("The query string is malformed.")
 	}
+	if err := x.permit(s.user, query); err != nil {
+		return err
+	}
 	if x.seen.Key != "" {
 		return x.object(s, query)
 	}

@@ -21,6 +21,10 @@ type Options struct {
 	Region  string            // default us-east-1
 	Dir     string            // where objects live; empty: in memory
 	MaxSize int64             // of one object in bytes, default 1 GiB
+	// Policy is a bucket policy, as JSON; it binds all keys but Owner's. Empty:
+	// every key may do everything.
+	Policy []byte
+	Owner  string
 	// HideMissing answers 403 for a key that is not there, as AWS does to
 	// callers who may not list.
 	HideMissing bool
@@ -43,6 +47,7 @@ type Server struct {
 
 	o      Options
 	shelf  *shelf
+	policy *policy
 	http   *http.Server
 	done   chan struct{}
 	closed sync.Once
@@ -57,6 +62,10 @@ type Server struct {
 // New starts a store. It fails when it cannot listen or cannot use Dir.
 func New(o Options) (*Server, error) {
 	o = withDefaults(o)
+	policy, err := parsePolicy(o.Policy)
+	if err != nil {
+		return nil, err
+	}
 	shelf, err := openShelf(o.Dir, o.Buckets)
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", o.Dir, err)
@@ -67,7 +76,7 @@ func New(o Options) (*Server, error) {
 			return nil, fmt.Errorf("store: %w", err)
 		}
 	}
-	s := &Server{o: o, shelf: shelf, done: make(chan struct{}), uploads: map[string]*upload{}}
+	s := &Server{o: o, shelf: shelf, policy: policy, done: make(chan struct{}), uploads: map[string]*upload{}}
 	if o.TLS != nil {
 		scheme = "https"
 		conf := o.TLS.Clone()

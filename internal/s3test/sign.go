@@ -29,6 +29,7 @@ type signature struct {
 	date  string // x-amz-date
 	scope string // 20260504/us-east-1/s3/aws4_request
 	value string // hex
+	user  string // access key
 }
 
 // authorization is the header as it was sent.
@@ -63,7 +64,7 @@ func (x *exchange) authenticate() (signature, error) {
 	if !coversAll(a.signed, x.r.Header) {
 		return signature{}, accessDenied
 	}
-	s := signature{key: signingKey(secret, a), date: x.r.Header.Get("X-Amz-Date"), value: a.signature,
+	s := signature{user: a.access, key: signingKey(secret, a), date: x.r.Header.Get("X-Amz-Date"), value: a.signature,
 		scope: strings.Join([]string{a.date, a.region, a.service, a.end}, "/")}
 	canonical := sha256.Sum256([]byte(canonicalRequest(x.r, a.signed)))
 	want := s.sign(algorithm, hex.EncodeToString(canonical[:]))

@@ -150,6 +150,16 @@ func (g *Gateway) Run() error {
 	}
 }
 
+// AddUser makes an account without rights of its own: a policy gives them.
+func (g *Gateway) AddUser(t testing.TB, access, secret string) {
+	t.Helper()
+	args := []string{"admin", "--access", g.Access, "--secret", g.Secret, "--endpoint-url", g.URL, "--allow-insecure",
+		"create-user", "--access", access, "--secret", secret, "--role", "user"}
+	if out, err := exec.Command(g.program, args...).CombinedOutput(); err != nil {
+		t.Fatalf("versitygw: add user %s: %v\n%s", access, err, out)
+	}
+}
+
 // answers tells whether the port speaks HTTP. With TLS a plain request is
 // answered too, by 400 or by an alert; a connection is all that is wanted.
 func (g *Gateway) answers() bool {

@@ -22,6 +22,7 @@ var mayImport = map[string][]string{
 	"mdf/buslog":             {"can", "mdf"},
 	"mdf/container":          {},
 	"cancrypt":               {"can"},
+	"cancrypt/offline":       {"can", "cancrypt", "mdf"},
 	"cancrypt/simulate":      {"can", "cancrypt"},
 	"cancrypt/node":          {"can", "cancrypt", "internal/*"},
 	"segment":                {"internal/durable"},

@@ -139,7 +139,7 @@ func TestAlertsOfOpenSSLAboutDevices(t *testing.T) {
 		missing uint8
 		class   uploader.Class
 	}{"-tls1_2": {40, uploader.IdentitySuspected}, "-tls1_3": {116, uploader.Identity}} {
-		server := openssl(t, p.server, version, "-CAfile", file, "-crl_check", "-Verify", "2", "-verify_return_error", "-quiet")
+		server := openssl(t, p.server, version, "-CAfile", file, "-crl_check", "-Verify", "2", "-verify_return_error")
 		for name, alert := range map[string]uint8{"missing": want.missing, "revoked": 44, "wrong CA": 48, "expired": 45} {
 			o := world{url: "https://" + server.address, mode: "medium", bundle: p.bundle}.options()
 			if id := d.identity[name]; id != nil {
@@ -151,9 +151,8 @@ func TestAlertsOfOpenSSLAboutDevices(t *testing.T) {
 				t.Errorf("%s %s: found %v; wanted class %s and alert %d", version, name, err, want.class, alert)
 			}
 		}
-		o := world{url: "https://" + server.address, mode: "high", bundle: p.bundle}.options()
-		o.TLS = certs.ClientTLS(p.bundle, certs.TLSOptions{ServerName: "127.0.0.1"})
-		o.Identity = func() (*certs.Identity, error) { return d.identity["good"], nil }
+		o := world{url: "https://" + server.address, mode: "medium", bundle: p.bundle}.options()
+		o.Mode, o.Identity = "high", func() (*certs.Identity, error) { return d.identity["good"], nil }
 		if report, err := s3.Handshake(t.Context(), o); err != nil || report.Device == nil {
 			t.Errorf("%s good: %v", version, err)
 		}

@@ -93,6 +93,10 @@ func (u *Uploader) note() {
 
 // reap takes in the deliveries that have ended.
 func (u *Uploader) reap() {
+	select {
+	case <-u.woken:
+	default:
+	}
 	u.mu.Lock()
 	landed := u.landed
 	u.landed = nil

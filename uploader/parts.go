@@ -17,7 +17,7 @@ func (d *delivery) inParts(ctx context.Context, b *body, o Object) (proof, error
 	if err := d.survey(b); err != nil {
 		return proof{}, &Error{Class: Transfer, Err: err}
 	}
-	o.Proofs = append(o.Proofs, composite(d.it.parts, d.it.etagOnly))
+	o.Proofs = append(o.Proofs, PartsChecksum(d.it.parts, d.it.etagOnly))
 	if d.it.upload == nil {
 		d.it.upload = d.journal(o)
 		d.it.doubt = true // it costs one look, and may spare the whole volume

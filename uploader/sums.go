@@ -70,10 +70,10 @@ func (b *body) survey(size int64, etagOnly bool) ([]Part, error) {
 	return p.parts, nil
 }
 
-// composite is the store's checksum of an object made of parts: the hash of
+// PartsChecksum is the store's checksum of an object made of parts: the hash of
 // their hashes. A store that compares no SHA-256 says the same of MD5 in its
 // ETag.
-func composite(parts []Part, etagOnly bool) Checksum {
+func PartsChecksum(parts []Part, etagOnly bool) Checksum {
 	sha, md := sha256.New(), md5.New()
 	for _, p := range parts {
 		sha.Write(p.SHA256[:])

@@ -208,6 +208,7 @@ func (u *Uploader) sleep(ctx context.Context, wait time.Duration) {
 	case <-ctx.Done():
 	case <-t.C:
 	case <-u.woken:
+		u.wake() // reap takes it: another may hold the turn and wait for it
 	case <-u.poked:
 		u.Poke() // refresh takes it
 	}

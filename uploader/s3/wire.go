@@ -67,6 +67,7 @@ const (
 	opParts
 	opComplete
 	opAbort
+	opDelete
 )
 
 // inUpload tells whether a request is about a multipart upload that has begun.

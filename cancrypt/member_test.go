@@ -148,7 +148,7 @@ func TestMemberTakesThePreviousKeyInItsGrace(t *testing.T) {
 		}
 		w.run(late - 1)
 		for _, f := range queue {
-			w.other = append(w.other, waitsFor{w.now, f.Frame, a})
+			w.other = append(w.other, waitsFor{w.now, f.Frame, a, f.Frame})
 		}
 		w.run(5)
 		if n := len(b.delivered); n != int(bit(late < 100, 1)) {

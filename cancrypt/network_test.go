@@ -28,9 +28,10 @@ type network struct {
 
 	// lost says that a receiver misses a frame, -1 the judge; nil: nobody does.
 	lost func(to int, f *can.Frame) bool
-	// bus may change what happens to a frame that a station sends: it returns
-	// what goes on the bus instead, with delays. nil: the frame.
-	bus func(from *station, f can.Frame) []waitsFor
+	// gateway may change what happens to a frame that a station sends: it returns
+	// what the others get, and when; those of no station are an attacker's. nil: the
+	// frame, at once.
+	gateway func(from *station, f can.Frame) []waitsFor
 }
 
 // station is a member and its transmit queue.
@@ -47,7 +48,8 @@ type station struct {
 
 type onBus struct {
 	from  *station
-	frame can.Frame
+	frame can.Frame // as the others get it
+	own   can.Frame // as its station sent it
 	end   int64
 }
 
@@ -55,6 +57,7 @@ type waitsFor struct {
 	at    int64
 	frame can.Frame
 	from  *station // nil: an attacker
+	own   can.Frame
 }
 
 func memberOptions(o JudgeOptions, address uint8, rng *rand.Rand) MemberOptions {
@@ -195,7 +198,7 @@ func (w *network) arbitrate() {
 		case other >= 0:
 			f := w.other[other]
 			w.other = append(w.other[:other:other], w.other[other+1:]...)
-			w.busy = &onBus{f.from, f.frame, w.now + frameTime}
+			w.busy = &onBus{f.from, f.frame, f.own, w.now + frameTime}
 		case from >= 0:
 			w.transmit(w.nodes[from])
 		default:
@@ -210,14 +213,14 @@ func (w *network) transmit(s *station) {
 	if out.Until != 0 && w.now > out.Until {
 		return // withdrawn
 	}
-	if w.bus != nil {
-		for _, f := range w.bus(s, out.Frame) {
-			f.from = s
+	if w.gateway != nil {
+		for _, f := range w.gateway(s, out.Frame) {
+			f.own = out.Frame
 			w.other = append(w.other, f)
 		}
 		return
 	}
-	w.busy = &onBus{s, out.Frame, w.now + frameTime}
+	w.busy = &onBus{s, out.Frame, out.Frame, w.now + frameTime}
 }
 
 // hear gives a frame that has ended to everybody.
@@ -228,18 +231,20 @@ func (w *network) hear(b onBus) {
 		if s.down || s != b.from && w.lost != nil && w.lost(s.i, &b.frame) {
 			continue
 		}
-		e.Dir = can.Rx
+		e.Dir, e.Frame = can.Rx, b.frame
 		if s == b.from {
-			e.Dir = can.Tx
+			e.Dir, e.Frame = can.Tx, b.own
 		}
 		s.do(func(out *MemberOut) { s.m.Receive(&e, out) })
 	}
-	if w.lost == nil || !w.lost(-1, &b.frame) {
-		e.Dir = can.Rx
-		var out Out
+	e.Dir, e.Frame = can.Rx, b.frame
+	var out Out
+	if w.lost != nil && w.lost(-1, &b.frame) {
+		w.judge.Lost(&can.Event{Kind: can.KindLost, From: b.end, Time: b.end}, &out)
+	} else {
 		w.mark(e.Time, w.judge.Frame(&e, &out))
-		w.take(&out)
 	}
+	w.take(&out)
 }
 
 func (w *network) mark(at int64, v can.Verdict) {

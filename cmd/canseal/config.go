@@ -15,7 +15,7 @@ import (
 
 func configCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "config", Short: "write, check and describe config.yaml"}
-	cmd.AddCommand(configInit(), configCheck(), configSchema())
+	cmd.AddCommand(configInit(), configCheck(), configSchema(), configReload(), configRollback())
 	return cmd
 }
 

@@ -49,6 +49,27 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return appliance.ExitCode(err)
 }
 
+// inTerminal tells whether a terminal controls this program: then SIGHUP says
+// that it closes, else that the card is to be read again.
+func inTerminal() bool {
+	f, err := os.Open("/dev/tty")
+	if err != nil {
+		return false
+	}
+	f.Close()
+	return true
+}
+
+// reloads gives SIGHUP to a program without a terminal.
+func reloads() <-chan os.Signal {
+	if signal.Ignored(syscall.SIGHUP) || inTerminal() {
+		return nil
+	}
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP)
+	return c
+}
+
 // stopSignals returns two contexts: ctx ends at the first SIGTERM, SIGINT or
 // SIGHUP (a terminal that closes), grace at the second. Grace bounds the services' last work, never the seal.
 func stopSignals() (ctx, grace context.Context, stop func()) {
@@ -57,7 +78,7 @@ func stopSignals() (ctx, grace context.Context, stop func()) {
 	signal.Ignore(syscall.SIGPIPE) // a log that nobody reads any more must not end the recording
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
-	if !signal.Ignored(syscall.SIGHUP) { // nohup
+	if !signal.Ignored(syscall.SIGHUP) && inTerminal() { // not with nohup
 		signal.Notify(signals, syscall.SIGHUP)
 	}
 	go func() {
@@ -87,6 +108,7 @@ and uploads each sealed segment to the S3 bucket that config.yaml names, exactly
 SIGTERM seals the running segment, offers it for upload and ends; a second one skips the upload.
 SIGPWR (the power is about to go) seals and offers it too, as canseal rotate --final does, and goes on
 with the next frame; device.json and the log tell how long it took.
+SIGHUP reads the card again, as canseal config reload does; in a terminal it ends the program.
 ` + appliance.ExitCodesHelp,
 		Example:       "  canseald --root /media/card --state /var/lib/canseal",
 		Args:          cobra.NoArgs,
@@ -99,7 +121,7 @@ with the next frame; device.json and the log tell how long it took.
 			if os.Getenv(promisesVariable) == "1" {
 				o.Synced = promiseOn(cmd.OutOrStdout())
 			}
-			o.PowerFails = powerFails()
+			o.PowerFails, o.Reloads = powerFails(), reloads()
 			return appliance.Run(cmd.Context(), grace, o)
 		},
 	}

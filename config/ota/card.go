@@ -42,6 +42,18 @@ func (k *Keeper) Card(ctx context.Context, own map[string]string) error {
 	})
 }
 
+// Reload takes what is on the card, and brings it into force.
+func (k *Keeper) Reload(ctx context.Context, own map[string]string) error {
+	return k.ask(ctx, func() error {
+		var all []error
+		for _, name := range objects {
+			all = append(all, k.accept(ctx, name, own[name]))
+		}
+		k.because(nil)
+		return errors.Join(append(all, k.apply(ctx, settings))...)
+	})
+}
+
 // accept takes one file of the card.
 func (k *Keeper) accept(ctx context.Context, name, own string) error {
 	now, err := k.hash(name)

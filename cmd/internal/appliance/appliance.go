@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"canseal/can"
+	"canseal/config/ota"
 	"canseal/internal/clock"
 	"canseal/internal/durable"
 	"canseal/internal/run"
@@ -43,6 +44,8 @@ type Options struct {
 	// PowerFails tells that the power is about to go: the running segment is sealed
 	// and offered. nil: never.
 	PowerFails <-chan os.Signal
+	// Reloads tells that the card is to be read again. nil: never.
+	Reloads <-chan os.Signal
 	// card replaces the folder Root as the card: a test's smaller one.
 	card durable.FS
 	// Machine is where /proc and /sys are looked for, "/".
@@ -70,11 +73,26 @@ type Appliance struct {
 	wear     wearFacts // at the start
 	services []*run.Service
 	facts    *factsWriter
+
+	keeper    *ota.Keeper // nil: the configuration is not the card's
+	early     []func()    // lines for the journal from before it was opened
+	rebuilds  chan rebuilding
+	exchanged chan struct{} // another uploader is to work
+	marks     atomic.Pointer[map[string]uint64]
+	again     context.CancelCauseFunc // ends the run, for another
 }
 
 // Run builds the appliance of o and runs it until ctx ends. The end of hurry
 // cuts the last work of the services short.
 func Run(ctx, hurry context.Context, o Options) error {
+	for {
+		if err := runOnce(ctx, hurry, o); !errors.Is(err, errAgain) {
+			return err
+		}
+	}
+}
+
+func runOnce(ctx, hurry context.Context, o Options) error {
 	a, err := Build(ctx, o)
 	if errors.Is(err, context.Canceled) {
 		return nil // asked to end while it waited for the card
@@ -101,6 +119,7 @@ func Build(ctx context.Context, o Options) (_ *Appliance, err error) {
 		card: durable.Dir(o.Root), state: durable.Dir(o.StateDir), drive: newDrive(o.PowerFails),
 	}
 	a.working.Store(new(live))
+	a.rebuilds, a.exchanged, a.again = make(chan rebuilding), make(chan struct{}, 1), func(error) {}
 	if o.card != nil {
 		a.card = o.card
 	}
@@ -123,6 +142,12 @@ func (a *Appliance) configure(ctx context.Context) error {
 	if err := awaitCard(ctx, a.o.Root, a.state, a.log); err != nil {
 		return err
 	}
+	if a.bookKept() { // a settling that the power has cut ends before the file is read
+		if err := a.takeState(); err != nil {
+			return err
+		}
+		a.openKeeper()
+	}
 	s, err := loadSettings(a.card, a.o)
 	if err != nil {
 		return err
@@ -131,15 +156,15 @@ func (a *Appliance) configure(ctx context.Context) error {
 	for _, w := range s.Warnings() {
 		a.log.Warn("configuration", "note", w.Error())
 	}
-	if a.o.Level != nil {
-		_ = a.o.Level.UnmarshalText([]byte(s.Log.Level)) // one of four words, checked by config
-	}
+	a.level(s)
 	return nil
 }
 
-// openState takes the state folder for this process, moves the secret into it
-// and puts the schema on the card.
-func (a *Appliance) openState(context.Context) error {
+// takeState takes the state folder for this process.
+func (a *Appliance) takeState() error {
+	if a.lock != nil {
+		return nil
+	}
 	if err := os.MkdirAll(a.o.StateDir, 0o700); err != nil {
 		a.log.Error("no state folder: counters and secrets are not kept", "error", err)
 	}
@@ -152,20 +177,46 @@ func (a *Appliance) openState(context.Context) error {
 	default:
 		a.lock = lock
 	}
+	return nil
+}
+
+// openState takes the state folder, moves the secret into it, puts the schema on
+// the card, and takes note of what the card has changed.
+func (a *Appliance) openState(ctx context.Context) error {
+	if err := a.takeState(); err != nil {
+		return err
+	}
 	a.present = logger.WatchCard(a.o.Root, a.state)
 	a.card = guarded{a.card, a.present}
 	if err := writeSchema(a.card); err != nil {
 		a.log.Warn("schema not written", "error", err)
 	}
-	if err := a.live().settings.adopt(a.card, a.state, a.log); err != nil {
+	own, err := a.adopt(a.live().settings)
+	if err != nil {
 		a.log.Error("secret not moved", "error", err)
 	}
+	a.openKeeper()
+	a.resume(ctx, own)
 	return nil
+}
+
+// adopt moves a secret out of the configuration. own tells what this program
+// has written: a file, and the hash that it had before.
+func (a *Appliance) adopt(s *settings) (own map[string]string, err error) {
+	before := s.SHA256()
+	err = s.adopt(a.card, a.state, a.log)
+	if s.SHA256() != before {
+		own = map[string]string{configFile: before}
+	}
+	return own, err
 }
 
 // Run records and serves until ctx ends or the source has ended. The recording
 // is always sealed; then the services get their grace.
 func (a *Appliance) Run(ctx, hurry context.Context) error {
+	ctx, again := context.WithCancelCause(ctx)
+	defer again(nil)
+	a.again = again
 	services, stopServices := context.WithCancel(hurry)
 	defer stopServices()
 	var running sync.WaitGroup
@@ -173,18 +224,29 @@ func (a *Appliance) Run(ctx, hurry context.Context) error {
 		running.Go(func() { s.Run(services) })
 	}
 	recording := make(chan error, 1)
-	go func() { recording <- a.live().logger.Run(ctx) }()
+	go func() { recording <- a.runRecorder(ctx) }()
 	a.announce(ctx)
 	err := <-recording
-	if notifyErr := run.Notify(run.Stopping); notifyErr != nil {
-		a.log.Debug("service manager not told", "error", notifyErr)
+	anew := err == nil && errors.Is(context.Cause(ctx), errAgain)
+	if !anew {
+		a.sayStopping()
+		a.drain(hurry)
 	}
-	a.drain(hurry)
 	stopServices()
 	running.Wait()
 	a.live().logger.Recount()
 	a.facts.write()
+	if anew {
+		a.log.Info("other settings: again from the start")
+		return errAgain
+	}
 	return err
+}
+
+func (a *Appliance) sayStopping() {
+	if err := run.Notify(run.Stopping); err != nil {
+		a.log.Debug("service manager not told", "error", err)
+	}
 }
 
 // announce tells the service manager once the first segment is open.

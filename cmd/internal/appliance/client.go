@@ -87,6 +87,19 @@ func (c *Client) Retry(ctx context.Context, all bool) error {
 	return err
 }
 
+// Reload has the daemon read the card again.
+func (c *Client) Reload(ctx context.Context) error {
+	_, err := c.post(ctx, "/v1/reload", struct{}{})
+	return err
+}
+
+// Rollback makes the previous version of a file current; weaker: also one that
+// is weaker than the present.
+func (c *Client) Rollback(ctx context.Context, object string, weaker bool) error {
+	_, err := c.post(ctx, "/v1/rollback", rollbackRequest{object, weaker})
+	return err
+}
+
 func (c *Client) post(ctx context.Context, path string, in any) (out reply, err error) {
 	body, err := json.Marshal(in)
 	if err != nil {

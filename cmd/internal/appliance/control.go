@@ -26,6 +26,8 @@ type verbs interface {
 	Rotate(ctx context.Context, final bool) (segment.Name, error)
 	Keep(name segment.Name, keep bool) error
 	Retry(all bool)
+	Reload(ctx context.Context) error
+	Rollback(ctx context.Context, name string, weaker bool) error
 }
 
 // control answers HTTP with JSON on a Unix socket of mode 0600. Only root and
@@ -35,6 +37,8 @@ type verbs interface {
 //	POST /v1/rotate            {"final":false}: seal the running segment; answers {"sealed":"SESSION/SPLIT"}
 //	POST /v1/keep              {"session":17,"split":3,"keep":true}
 //	POST /v1/retry             {"all":false}: parked segments, or all without a receipt here
+//	POST /v1/reload            {}: read the card again
+//	POST /v1/rollback          {"object":"config.yaml","weaker":false}: the previous one
 type control struct {
 	verbs verbs
 	state durable.FS
@@ -153,6 +157,21 @@ func (c *control) handler() http.Handler {
 		c.verbs.Retry(in.All)
 		answer(w, reply{}, nil)
 	})
+	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) {
+		if err := decodeRequest(r, &struct{}{}); err != nil {
+			answer(w, reply{}, err)
+			return
+		}
+		answer(w, reply{}, c.verbs.Reload(r.Context()))
+	})
+	mux.HandleFunc("POST /v1/rollback", func(w http.ResponseWriter, r *http.Request) {
+		var in rollbackRequest
+		if err := decodeRequest(r, &in); err != nil {
+			answer(w, reply{}, err)
+			return
+		}
+		answer(w, reply{}, c.verbs.Rollback(r.Context(), in.Object, in.Weaker))
+	})
 	return mux
 }
 
@@ -168,6 +187,11 @@ type retryRequest struct {
 
 type rotateRequest struct {
 	Final bool `json:"final"`
+}
+
+type rollbackRequest struct {
+	Object string `json:"object"`
+	Weaker bool   `json:"weaker"`
 }
 
 type reply struct {

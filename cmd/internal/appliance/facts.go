@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"canseal/config/ota"
 	"canseal/internal/clock"
 	"canseal/internal/durable"
 	"canseal/internal/run"
@@ -59,7 +60,7 @@ type Facts struct {
 	Cancrypt        []logger.CryptStatus `json:"cancrypt"`
 	Upload          uploader.Status      `json:"upload"`
 	TLS             s3.Status            `json:"tls"`
-	Settings        settingsFacts        `json:"settings"`
+	Settings        ota.Status           `json:"settings"`
 	System          systemFacts          `json:"system"`
 }
 
@@ -70,18 +71,6 @@ type deviceFacts struct {
 	UptimeS                 int64  `json:"uptime_s"`
 	BootID                  string `json:"boot_id"`
 	SecretsOnRemovableMedia bool   `json:"secrets_on_removable_media"`
-}
-
-type settingsFacts struct {
-	Policy string      `json:"policy"`
-	Config settingFact `json:"config"`
-	Bundle settingFact `json:"bundle"`
-}
-
-type settingFact struct {
-	State  string `json:"state"`
-	SHA256 string `json:"sha256,omitempty"`
-	Source string `json:"source"`
 }
 
 type systemFacts struct {
@@ -185,14 +174,6 @@ func (a *Appliance) deviceFacts() deviceFacts {
 	}
 }
 
-func (a *Appliance) settingsFacts() settingsFacts {
-	bundle := settingFact{State: "settled", Source: "card"}
-	if a.live().store != nil && a.live().store.Bundle() != nil {
-		bundle.SHA256 = a.live().store.Bundle().FileSHA256
-	}
-	return settingsFacts{Policy: a.live().settings.OTA.Policy, Config: settingFact{"settled", a.live().settings.SHA256(), "card"}, Bundle: bundle}
-}
-
 func (a *Appliance) systemFacts(segments int64) systemFacts {
 	rss, cpu := usage(a.o.Machine)
 	f := systemFacts{
@@ -270,6 +251,9 @@ func (w *factsWriter) put(f Facts) bool {
 // states is what makes device.json worth writing again: words, not counters.
 func (f *Facts) states() string {
 	words := []string{f.TimeState, f.Log.State, f.Log.Card.State, f.Upload.State, f.Upload.Class, f.Upload.Reason, fmt.Sprint(f.Log.Session, f.Log.Split)}
+	for _, o := range []ota.Fact{f.Settings.Config, f.Settings.Bundle, f.Settings.Identity} {
+		words = append(words, string(o.State), o.SHA256, o.Candidate)
+	}
 	for _, b := range f.Buses {
 		words = append(words, b.Link, b.Controller, b.Recording, b.Problem, strings.Join(b.Differs, ";"))
 	}

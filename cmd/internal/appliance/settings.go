@@ -151,6 +151,9 @@ func (s *settings) adopt(card, state durable.FS, log *slog.Logger) error {
 		return nil
 	}
 	s.file = file
+	if c, problems := config.Parse(file); len(problems) == 0 {
+		s.Config = c // it says stored, as every later version does
+	}
 	log.Info("the secret was moved from config.yaml to the state folder", "advice", "flash does not forget: change that secret")
 	return nil
 }

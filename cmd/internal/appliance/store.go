@@ -65,6 +65,9 @@ func (s *store) open() (*s3.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if options.Identity != nil {
+		_, _ = options.Identity() // remembered; a handshake asks again
+	}
 	options.Log, options.Accepted = s.log, s.accepted
 	client, err := s3.New(options)
 	if err != nil {
@@ -86,6 +89,24 @@ func (s *store) remember(load func() (*certs.Identity, error)) func() (*certs.Id
 		id, err := load()
 		s.device.Store(id)
 		return id, err
+	}
+}
+
+// renew reads the certificates anew, and so do the connections that follow. What
+// is missing is told by the next use.
+func (s *store) renew() {
+	s.mu.Lock()
+	s.stale = true
+	s.mu.Unlock()
+	_, _ = s.open()
+}
+
+// close drops what is idle.
+func (s *store) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != nil {
+		s.client.Close()
 	}
 }
 

@@ -27,7 +27,7 @@ var unbuilt = []struct {
 	{"tls.clock_bootstrap", nil, "the clock bootstrap"},
 	{"tls.legacy_dhe", nil, "the DHE suites"},
 	{"tls.openssl", nil, "the DHE suites"},
-	{"ota.", nil, "settings over the air"},
+	{"ota.card", []string{"signed"}, "a card that needs signatures"},
 	{"cancrypt.profile", []string{"p1fd"}, "CANcrypt FD"},
 	{"link.control", nil, "remote control"},
 	{"link.mqtt", nil, "the output to a broker"},

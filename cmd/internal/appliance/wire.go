@@ -31,6 +31,10 @@ func (a *Appliance) identify(context.Context) error {
 	}
 	a.clock = clock.New(clock.Options{Known: known, Trust: trust, Newest: logger.Newest(segment.Card{FS: a.card, Device: device})})
 	a.journal = openJournal(a.card, a.eventTime)
+	for _, add := range a.early {
+		add()
+	}
+	a.early = nil
 	return nil
 }
 
@@ -83,13 +87,17 @@ func (a *Appliance) loggerOptions() logger.Options {
 // wireServices builds everything that may fail without touching the recording.
 func (a *Appliance) wireServices(context.Context) error {
 	a.facts = newFactsWriter(a.card, a.log, a.collect)
-	services := []run.Component{a.facts, run.Func("clock", a.saveClock), run.Func("power", a.watchPower)}
+	services := []run.Component{a.facts, run.Func("clock", a.saveClock), run.Func("power", a.watchPower), run.Func("reload", a.watchReloads)}
 	if a.live().settings.Upload.Mode != config.ModeOff {
 		st := newStore(a.live().settings, a.card, a.state, a.clock, a.log)
 		a.change(func(l *live) { l.store = st })
 		up := uploader.New(a.uploaderOptions())
 		a.change(func(l *live) { l.uploader = up })
-		services = append(services, run.Func(a.live().uploader.String(), a.upload), run.Func("certificates", a.watchCertificates))
+		services = append(services, run.Func(a.live().uploader.String(), a.upload), run.Func("certificates", a.watchCertificates), run.Func("renewal", a.renewCertificate))
+	}
+	if a.keeper != nil {
+		a.keeper.Use(a.ways())
+		services = append(services, a.keeper)
 	}
 	control, err := newControl(a, a.state, a.log)
 	if err != nil {
@@ -121,7 +129,7 @@ func (a *Appliance) uploaderOptions() uploader.Options {
 		Order: u.Order, Workers: u.Workers, Quirks: uploader.Quirks(u.Quirks),
 		Heartbeat: u.Heartbeat, DeviceJSON: a.StatusJSON, EventsJSON: a.journal.Changed, Clock: a.clock,
 		Meta:      map[string]string{"hw": hardwareVersion, "fw": paddedVersion(Version)},
-		Confirmed: a.live().logger.CardChanged,
+		Confirmed: func() { a.live().logger.CardChanged() },
 		Log:       a.log, Event: a.journal.Add,
 	}
 }
@@ -130,7 +138,21 @@ func (a *Appliance) uploaderOptions() uploader.Options {
 // work.
 func (a *Appliance) upload(ctx context.Context) error {
 	a.renumber(ctx)
-	return a.live().uploader.Run(ctx)
+	for ctx.Err() == nil {
+		part, stop := context.WithCancel(ctx)
+		go func() {
+			select {
+			case <-a.exchanged:
+				stop()
+			case <-part.Done():
+			}
+		}()
+		err := a.live().uploader.Run(part)
+		if stop(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // renumber lifts the session above those of the bucket: a card and a state

@@ -43,6 +43,10 @@ type MemberOptions struct {
 	FD  bool
 	BRS bool
 
+	// Paired reports that the device of this member is in a pairing, which its
+	// heartbeats then say; nil: never.
+	Paired func() bool
+
 	// Random fills b with random bytes that nobody can predict, as crypto/rand
 	// does.
 	Random func(b []byte)

@@ -18,6 +18,9 @@ func (m *Member) beat() {
 	if m.leaving {
 		status |= Leaving
 	}
+	if m.o.Paired != nil && m.o.Paired() {
+		status |= Paired
+	}
 	random := m.random[:3]
 	m.o.Random(random)
 	m.sendHeartbeat(status, [3]byte(random), until)

@@ -21,6 +21,7 @@ type loop struct {
 	ended  sync.WaitGroup // the listening goroutine
 	missed atomic.Uint64
 	out    cancrypt.MemberOut
+	pair   cancrypt.PairOut
 	queue  []cancrypt.Outgoing
 	full   bool // the interface's queue is
 	state  cancrypt.State
@@ -72,6 +73,7 @@ func (l *loop) leave() error {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
 	defer cancel()
 	l.n.member.Leave(l.now(), &l.out)
+	l.unpair()
 	l.give()
 	for ctx.Err() == nil && (l.n.member.State() != cancrypt.StateOff || len(l.queue) > 0) {
 		if err := l.step(ctx.Done()); err != nil {
@@ -97,6 +99,7 @@ func (l *loop) step(done <-chan struct{}) error {
 	}
 	l.drain()
 	l.n.member.Tick(l.now(), &l.out)
+	l.tickDevice()
 	l.give()
 	return nil
 }
@@ -105,7 +108,7 @@ func (l *loop) step(done <-chan struct{}) error {
 func (l *loop) now() int64 { return l.clock.now() - int64(slack) }
 
 func (l *loop) pause() time.Duration {
-	d := time.Duration(min(l.n.member.Next()-l.now(), int64(time.Hour)))
+	d := time.Duration(min(min(l.n.member.Next(), l.nextDevice())-l.now(), int64(time.Hour)))
 	if l.full {
 		d = min(d, resendAfter)
 	}
@@ -127,11 +130,15 @@ func (l *loop) drain() {
 	}
 }
 
-func (l *loop) receive(e *can.Event) { l.n.member.Receive(e, &l.out) }
+func (l *loop) receive(e *can.Event) {
+	l.n.member.Receive(e, &l.out)
+	l.receiveDevice(e)
+}
 
 // give hands on what the member gave out.
 func (l *loop) give() {
 	l.enqueue(l.out.Frames)
+	l.givePairing()
 	for i := range l.out.Delivered {
 		d := l.out.Delivered[i]
 		d.Time = l.clock.wall(d.Time).UnixNano()

@@ -31,6 +31,12 @@ type Options struct {
 	Member cancrypt.MemberOptions // Random nil: the operating system's
 	Open   func() (Port, error)
 
+	// Device answers pairings beside the group, on the same bus; nil: nobody does.
+	// Its heartbeats say when it is paired. Pairing and Message are told about it.
+	Device  *cancrypt.Device
+	Pairing func(cancrypt.PairEvent) // its Time is the wall clock's
+	Message func(cancrypt.PairMessage)
+
 	Deliver func(cancrypt.Delivery)
 	Event   func(cancrypt.SecurityEvent)
 	State   func(at time.Time, s cancrypt.State)
@@ -97,6 +103,9 @@ type request struct {
 func New(o Options) (*Node, error) {
 	if o.Member.Random == nil {
 		o.Member.Random = func(b []byte) { rand.Read(b) } // never fails
+	}
+	if o.Device != nil {
+		o.Member.Paired = o.Device.Paired
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"canseal/can"
 	"canseal/cancrypt"
 )
 
@@ -102,5 +104,54 @@ func TestAPairingThatIsInterrupted(t *testing.T) {
 		}
 		must(t, p.configure(t.Context(), 0, Plan{Save: []uint8{1}})) // the device is free at once
 		stop()
+	})
+}
+
+// A device is grouped and paired at once, and its heartbeats say so.
+func TestAMemberIsPairedWhileTheGroupGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPairTest(t)
+		must(t, slotsOf(t, p.theirs, Holder{}).Put(4, keyOf(4)))
+		must(t, slotsOf(t, p.ours, Holder{"can0", 3}).Put(4, keyOf(4)))
+		o := options(t, p.h, 3)
+		var err error
+		o.Device, err = cancrypt.NewDevice(cancrypt.DeviceOptions{PairOptions: p.o, Slots: slotsOf(t, p.theirs, Holder{})})
+		must(t, err)
+		var ends, plain, paired atomic.Int32 // heartbeats of device 3 without and with bit 6
+		o.Pairing = func(e cancrypt.PairEvent) {
+			if e.Kind == cancrypt.PairEnded {
+				ends.Add(1)
+			}
+		}
+		nodes := []*running{start(t, options(t, p.h, 1)), start(t, options(t, p.h, 2)), start(t, o)}
+		ear := p.h.tap(nil)
+		go ear.Run(func(e can.Event) {
+			if e.Frame.ID == 0x173 && e.Frame.Len == 5 {
+				if e.Frame.Data[0]&byte(cancrypt.Paired) != 0 {
+					paired.Add(1)
+				} else {
+					plain.Add(1)
+				}
+			}
+		})
+		time.Sleep(3 * time.Second)
+		if paired.Load() > 0 || plain.Load() < 2 {
+			t.Errorf("before the pairing %d heartbeats say so, %d do not", paired.Load(), plain.Load())
+		}
+		must(t, p.configure(t.Context(), 4, Plan{Save: []uint8{2}, Hold: 3 * time.Second}))
+		if paired.Load() < 6 || ends.Load() != 1 {
+			t.Errorf("%d heartbeats say so, %d ends", paired.Load(), ends.Load())
+		}
+		for _, n := range nodes {
+			if s := n.Status(); s.State != "GROUPED" || len(s.Members) != 3 || len(s.Lost) != 0 {
+				t.Errorf("%+v", s)
+			}
+		}
+		if k, err := p.theirs.Key(Holder{}, 2); err != nil || k == (cancrypt.Key{}) {
+			t.Errorf("the saved key: %v", err)
+		}
+		end(t, nodes...)
+		ear.Close()
+		time.Sleep(time.Second)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -121,6 +122,9 @@ func New(o Options) (*Node, error) {
 
 // String names the service.
 func (n *Node) String() string { return fmt.Sprintf("CANcrypt member on bus %d", n.o.Bus) }
+
+// Format writes String for every verb: a node holds keys.
+func (n *Node) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, n.String()) }
 
 // Send secures one message, or 2-8 as a stream, and sends it: data frames of the
 // member's own records, or one heartbeat-only message. It waits for the node,

@@ -68,7 +68,7 @@ and demonstrates the whole way from a bus to a bucket on one machine.
 		SilenceUsage:  true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return appliance.Usage(err) })
-	root.AddCommand(demoCommand(), statusCommand(), segmentsCommand(), rotateCommand(), configCommand(), s3Command(), verifyCommand(), judgeCommand(), certsCommand(), repairCommand(), simulateCommand(), keysCommand(), pairCommand())
+	root.AddCommand(demoCommand(), statusCommand(), segmentsCommand(), rotateCommand(), configCommand(), s3Command(), clockCommand(), verifyCommand(), judgeCommand(), certsCommand(), repairCommand(), simulateCommand(), keysCommand(), pairCommand())
 	wrapArgs(root)
 	return root
 }

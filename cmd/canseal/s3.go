@@ -13,7 +13,7 @@ import (
 
 func s3Command() *cobra.Command {
 	cmd := &cobra.Command{Use: "s3", Short: "try the way to the bucket"}
-	cmd.AddCommand(s3Check())
+	cmd.AddCommand(s3Check(), s3Policy())
 	return cmd
 }
 
@@ -22,10 +22,11 @@ func s3Check() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "one handshake and one signed write, with the settings of a card",
+		Short: "one handshake and one signed write, with the settings of a card, and what the store can do",
 		Long: `Check connects to the store as canseald would, with the configuration, the trust bundle and the secret of a card,
 and puts DEVICEID/device.json: the one object that the device may always write. It works on a card in a laptop too.
-Exit code 1 when the write was refused, with the reason.`,
+Then it tries what the store compares, and which rights the key pair has: all that are needed, and none beyond. What is tried beyond them could do nothing if it were allowed.
+Exit code 1 when the write was refused, with the reason, or when a right is missing.`,
 		Example: "  canseal s3 check\n  canseal s3 check --root /media/card --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -43,7 +44,7 @@ Exit code 1 when the write was refused, with the reason.`,
 			} else {
 				printStoreReport(cmd.OutOrStdout(), &report)
 			}
-			if err != nil {
+			if err != nil || report.Probe != nil && report.Probe.Lacks() {
 				return errReported
 			}
 			return nil
@@ -76,6 +77,7 @@ func printStoreReport(w io.Writer, r *s3.Report) {
 	}
 	if r.Stored {
 		line("write", "%s stored in %d ms, SHA-256 confirmed by the store: %s", r.Key, r.Took, r.Checksum)
+		printProbe(w, r.Probe)
 		return
 	}
 	line("write", "%s refused: %s", r.Key, printable(r.Error))
@@ -83,4 +85,36 @@ func printStoreReport(w io.Writer, r *s3.Report) {
 	if r.Message != "" {
 		line("server", "%s", printable(r.Message))
 	}
+	printProbe(w, r.Probe)
+}
+
+// printProbe prints what the store can do, and the lines of config.yaml that
+// spare the daemon to find out.
+func printProbe(w io.Writer, p *s3.Probe) {
+	if p == nil {
+		return
+	}
+	yes := map[bool]string{true: "yes", false: "no"}
+	fmt.Fprintf(w, "%-9s refuses a taken key: %s, of a completed upload: %s; compares: %s, of parts: %s\n", "store",
+		yes[p.IfNoneMatch], yes[p.ConditionalComplete], p.Checksum, p.MultipartChecksum)
+	for _, r := range p.Rights {
+		switch {
+		case r.Error != "":
+			fmt.Fprintf(w, "%-9s %s: cannot tell: %s\n", "right", r.What, printable(r.Error))
+		case r.Needed && !r.Given:
+			fmt.Fprintf(w, "%-9s %s: MISSING\n", "right", r.What)
+		case r.Given && !r.Needed:
+			fmt.Fprintf(w, "%-9s %s: one too many (canseal s3 policy)\n", "right", r.What)
+		}
+	}
+	if p.Checksum == "none" {
+		fmt.Fprintf(w, "%-9s the store proves nothing of what it holds: no segment can be confirmed\n", "advice")
+		return
+	}
+	q := p.Quirks()
+	if q.MultipartChecksum == "none" {
+		fmt.Fprintf(w, "%-9s log.split_size at most 16MB: the store takes no larger segment\n", "advice")
+		q.MultipartChecksum = "auto"
+	}
+	fmt.Fprintf(w, "config.yaml:\n  upload:\n    quirks: {if_none_match: \"%s\", checksum: %s, multipart_checksum: %s}\n", q.IfNoneMatch, q.Checksum, q.MultipartChecksum)
 }

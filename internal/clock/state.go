@@ -76,3 +76,17 @@ func format(t time.Time) string {
 	}
 	return t.UTC().Format(time.RFC3339)
 }
+
+// DropTrust takes the trust floor out of a state folder with which nobody
+// works: an operator's word, given at the machine.
+func DropTrust(fsys durable.FS) error {
+	known, _, err := Load(fsys)
+	if err != nil {
+		known = time.Time{} // what cannot be understood goes too
+	}
+	data, err := json.Marshal(state{Known: format(known)})
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(fsys, StateFile, append(data, '\n'), 0o600)
+}

@@ -41,6 +41,8 @@ type Report struct {
 	Error    string      `json:"error,omitempty"`
 	Message  string      `json:"-"` // the server's own words, escaped, at most 1 KiB: for the terminal only
 	Fault    certs.Fault `json:"fault,omitempty"`
+
+	Probe *Probe `json:"probe,omitempty"` // filled in by who asks for it
 }
 
 // ChainEntry is one certificate of a server's chain.

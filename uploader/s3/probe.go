@@ -12,6 +12,7 @@ import (
 	"hash/crc32"
 	"net/http"
 	"path"
+	"slices"
 
 	"canseal/uploader"
 
@@ -43,6 +44,11 @@ func (p Probe) Quirks() uploader.Quirks {
 		q.IfNoneMatch = "on"
 	}
 	return q
+}
+
+// Lacks tells whether a right that is needed is not given.
+func (p Probe) Lacks() bool {
+	return slices.ContainsFunc(p.Rights, func(r Right) bool { return r.Needed && !r.Given })
 }
 
 // prober asks with the device's own device.json, which ends as it was, and

@@ -15,6 +15,7 @@ import (
 	"canseal/internal/clock"
 	"canseal/internal/durable"
 	"canseal/segment"
+	"canseal/uploader"
 	"canseal/uploader/s3"
 )
 
@@ -70,7 +71,8 @@ func (r *CheckResult) certificate(dir string) {
 }
 
 // CheckStore makes one handshake and one signed write with the settings of a
-// card: the device's device.json, as it lies there.
+// card: the device's device.json, as it lies there. Where the store answers, it
+// then finds out what the store can do and what the key pair may do there.
 func CheckStore(ctx context.Context, o Options) (s3.Report, error) {
 	card := durable.Dir(o.Root)
 	s, err := loadSettings(card, o)
@@ -95,7 +97,12 @@ func CheckStore(ctx context.Context, o Options) (s3.Report, error) {
 	if err != nil {
 		return s3.Report{}, err
 	}
-	return client.Check(ctx, key, content)
+	report, err := client.Check(ctx, key, content)
+	if err == nil || uploader.ClassOf(err) == uploader.Quirk {
+		probe := client.Probe(ctx, path.Dir(key), content)
+		report.Probe = &probe
+	}
+	return report, err
 }
 
 var errUploadsOff = errors.New("upload.mode is off: there is no store to check")

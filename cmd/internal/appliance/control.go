@@ -28,6 +28,7 @@ type verbs interface {
 	Retry(all bool)
 	Reload(ctx context.Context) error
 	Rollback(ctx context.Context, name string, weaker bool) error
+	clockVerbs
 }
 
 // control answers HTTP with JSON on a Unix socket of mode 0600. Only root and
@@ -38,6 +39,7 @@ type verbs interface {
 //	POST /v1/keep              {"session":17,"split":3,"keep":true}
 //	POST /v1/retry             {"all":false}: parked segments, or all without a receipt here
 //	POST /v1/reload            {}: read the card again
+//	POST /v1/clock/reset-floor {}: the trust floor is the build time again
 //	POST /v1/rollback          {"object":"config.yaml","weaker":false}: the previous one
 type control struct {
 	verbs verbs
@@ -172,6 +174,7 @@ func (c *control) handler() http.Handler {
 		}
 		answer(w, reply{}, c.verbs.Rollback(r.Context(), in.Object, in.Weaker))
 	})
+	serveClock(mux, c.verbs)
 	return mux
 }
 

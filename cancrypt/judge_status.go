@@ -75,6 +75,9 @@ func (j *Judge) Ciphertext(f *can.Frame) bool {
 		if f.Is(can.FD) {
 			return j.o.FD && j.sealed(f)
 		}
+		if j.o.FD && r.Scope == 0 {
+			return false
+		}
 		return r.Cipher == AESPair || r.Count > 0 && f.Len > r.First
 	}
 	if w&^15 != j.o.Control || f.Len != 8 || f.Is(can.FD) || j.o.FD {

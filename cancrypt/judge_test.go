@@ -188,6 +188,25 @@ var verdictTests = map[can.Verdict]func(b *bus){
 		b.frame(control+1, head[:])
 		b.want(b.frame(paired, []byte{1}), can.NotJudged, "pairing whose key the judge does not hold")
 	},
+	can.Injected: func(b *bus) {
+		b.want(b.frame(control+1, []byte{0, 0}), can.NotListed, "an observer has no own identifiers")
+		own := grouped(b.t, func(o *JudgeOptions) { o.Address = 1 })
+		data := own.frame(secured, []byte{1})
+		own.want(data, can.Injected, "own identifier from the bus")
+		own.want(own.frame(control+1, []byte{0, 0}), can.Injected, "own control ID from the bus")
+		own.now++
+		own.want(own.event(can.Event{Time: own.now, Frame: can.Frame{ID: secured.ID(), Flags: can.Remote}}), can.Injected, "remote frame on it")
+		own.now++
+		other := can.Event{Time: own.now, Dir: can.OtherTx, Frame: can.Frame{ID: secured.ID(), DLC: 1, Len: 1}}
+		own.want(own.event(other), can.Injected, "by another program of this machine")
+		own.now++
+		sent := can.Event{Time: own.now, Dir: can.Tx, Frame: can.Frame{ID: secured.ID(), DLC: 1, Len: 1}}
+		own.want(own.event(sent), can.MessageWithoutPreamble, "what this program has sent")
+		own.want(own.frame(cmacked, []byte{1}), can.MessageWithoutPreamble, "what another member sends")
+		if own.events[EventKind(Injection)] == 0 || own.events[InjectedLocally] != 1 {
+			own.t.Errorf("events %v", own.events)
+		}
+	},
 	can.HeartbeatOK: func(b *bus) {
 		stamps := b.cycle(1, 2, 3)
 		for a, at := range stamps {
@@ -252,11 +271,7 @@ func bitStatus(leaving bool) Status {
 func TestEachVerdict(t *testing.T) {
 	for v := range can.SenderLostOrLeft + 1 {
 		t.Run(v.String(), func(t *testing.T) {
-			test := verdictTests[v]
-			if test == nil && v == can.Injected {
-				t.Skip("injected is said where the own identifiers are known, not by a judge")
-			}
-			test(grouped(t, nil))
+			verdictTests[v](grouped(t, nil))
 		})
 	}
 }

@@ -21,14 +21,12 @@ var unbuilt = []struct {
 	what   string
 }{
 	{"buses[].cancrypt.role", []string{"member"}, "a member of a CANcrypt group"},
-	{"buses[].cancrypt.profile", []string{"p1fd"}, "CANcrypt FD"},
 	{"tls.profile", nil, "other cipher profiles"},
 	{"tls.reset_means_no_suite", nil, "the walk over cipher groups"},
 	{"tls.clock_bootstrap", nil, "the clock bootstrap"},
 	{"tls.legacy_dhe", nil, "the DHE suites"},
 	{"tls.openssl", nil, "the DHE suites"},
 	{"ota.card", []string{"signed"}, "a card that needs signatures"},
-	{"cancrypt.profile", []string{"p1fd"}, "CANcrypt FD"},
 	{"link.control", nil, "remote control"},
 	{"link.mqtt", nil, "the output to a broker"},
 	{"link.probe", nil, "remote probes"},

@@ -43,8 +43,8 @@ type doneFile struct {
 // choices is a hash of all that decides what tables look like.
 func (s *settings) choices() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q %q %q %q %v %v %q %v %v %v %q %q\n", s.timestamps, s.format, s.layout, s.per, s.signals, s.flags.messages, s.raw, s.enumText, s.prefer, s.isotpIDs,
-		s.noTransport, s.authentic, s.input.From.UTC(), s.input.To.UTC())
+	fmt.Fprintf(h, "%q %q %q %q %q %q %v %v %q %v %v %v %v %q %q\n", s.timestamps, s.format, s.layout, s.per, s.signals, s.flags.messages, s.raw, s.enumText, s.prefer, s.isotpIDs,
+		s.noTransport, s.authentic, s.vouched, s.input.From.UTC(), s.input.To.UTC())
 	for _, r := range s.rules {
 		fmt.Fprintf(h, "%q %d %q %s\n", r.Device, r.Bus, r.File.Name, r.File.SHA256)
 	}

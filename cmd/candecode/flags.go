@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"canseal/can"
 	"canseal/decode"
 	"canseal/decode/dbc"
 	"canseal/decode/input"
@@ -29,7 +30,7 @@ type flags struct {
 	from, to, prefer, passwordFile         string
 	verify, timestamps                     string
 	raw, json, quiet, noTransport          bool
-	authentic, enumText                    bool
+	authentic, vouched, enumText           bool
 	dbcMap, plot                           string
 
 	s3 s3Flags
@@ -59,6 +60,7 @@ func (f *flags) register(cmd *cobra.Command) {
 	set.StringVar(&f.verify, "verify", "", "only segments that canseal verify calls `consistent`; others are told, and left out")
 	set.Lookup("verify").NoOptDefVal = "signed"
 	set.BoolVar(&f.authentic, "authentic-only", false, "only frames with the verdict authentic; others are counted, and left out")
+	set.BoolVar(&f.vouched, "include-vouched", false, "with --authentic-only also frames that heartbeats vouched for, and authentic ones of senders that were being guessed")
 	set.StringVar(&f.passwordFile, "password-file", "", "`file` with the password of encrypted files (default: the variable CANDECODE_PASSWORD, else who sits at the terminal is asked)")
 	f.s3.register(cmd)
 	set.BoolVar(&f.json, "json", false, "print the summary as JSON")
@@ -304,4 +306,15 @@ func (s *settings) addDBC(device, arg, folder string) error {
 	}
 	s.rules = append(s.rules, decode.Rule{Device: device, Bus: bus, File: file})
 	return nil
+}
+
+// believes tells whether --authentic-only lets a frame with this verdict pass.
+func (s *settings) believes(v can.Verdict) bool {
+	switch v {
+	case can.Authentic:
+		return true
+	case can.Vouched, can.VouchedTwice, can.AuthenticUnderGuessing:
+		return s.vouched
+	}
+	return false
 }

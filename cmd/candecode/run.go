@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"canseal/can"
 	"canseal/decode"
 	"canseal/decode/bucket"
 	"canseal/decode/input"
@@ -97,7 +96,7 @@ func passAll(ctx context.Context, in *input.Input, out sink, sum *summary, shows
 				shows.at(sum.Frames, it.Segment.File.Name)
 			}
 			sum.count(it)
-			if sum.s.authentic && it.Type == buslog.Frame && it.Verdict != can.Authentic {
+			if sum.s.authentic && it.Type == buslog.Frame && !sum.s.believes(it.Verdict) {
 				sum.NotAuthentic++
 				continue
 			}

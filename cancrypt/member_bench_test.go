@@ -76,6 +76,7 @@ func BenchmarkMemberCycle(b *testing.B) {
 	a, c := w.nodes[0].m, w.nodes[1].m
 	var from, to MemberOut
 	at := w.now
+	var e can.Event
 	b.ReportAllocs()
 	for b.Loop() {
 		at += 1_200 * millisecond
@@ -86,7 +87,7 @@ func BenchmarkMemberCycle(b *testing.B) {
 		number := a.cur.Number
 		for i, out := range [][]Outgoing{from.Frames, to.Frames} {
 			for _, f := range out {
-				e := can.Event{Time: at, Frame: f.Frame, Dir: [2]can.Direction{can.Tx, can.Rx}[i]}
+				e = can.Event{Time: at, Frame: f.Frame, Dir: [2]can.Direction{can.Tx, can.Rx}[i]}
 				a.Receive(&e, &from)
 				e.Dir = [2]can.Direction{can.Rx, can.Tx}[i]
 				c.Receive(&e, &to)

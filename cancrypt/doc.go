@@ -12,12 +12,14 @@
 //
 //	layouts      Word, Preamble, Control messages, Status, Record, Table, Methods, FDRecord
 //	keys         Key (nothing prints it), Epoch, start keys, key updates, proofs, tags, additional inputs
+//	Slots        the six key slots of a device and who may change them
 //	Suite        one-time pad, signatures, sequences, heartbeats, AES pairs, FD frames and FD heartbeats
 //	Judge        a passive observer of one group on one classical bus: verdicts and security events
+//	Device       the device's side of pairings
+//	Configurator the other side: generates, saves and erases keys
 //
 // Not in this package yet: the active member (sending heartbeats, GROUP, JOIN,
-// SILENT), pairing (bit cycles, FLIP, save and erase as secured messages), the
-// key store, a judge of FD frames, the repair of one missed heartbeat (5.10),
+// SILENT), a judge of FD frames, the repair of one missed heartbeat (5.10),
 // and the limit on repeated events. Their messages and their cryptography are
 // here. Nothing records verdicts yet: logger and appliance do not import the
 // package, and settings of CANcrypt are refused.
@@ -127,15 +129,65 @@
 // The verdict "injected" (16) needs to know the machine's own frames and is not
 // the judge's.
 //
+// # Pairings (5.8)
+//
+// A configurator and one device, in the context that is the device's address. The
+// configurator starts everything and owns the update timer.
+//
+//	configurator                                   device
+//	asking      IDENTIFY, XIDENTIFY of the serial  any state
+//	            PAIR k, nonce C ────────────────►  idle: ABORT, or
+//	            ◄──────────────────────── nonce D  k = 0: generating; else proving
+//	generating  BIT i ──────────────────────────►  a window of 25 ms
+//	            claim 0 or 1 ◄──────────────────►  claim 0 or 1, 0-20 ms after BIT
+//	            ◄─────────────────────── ACK of i  the claims differ: one bit more
+//	            FLIP i (preset key) ────────────►  ACK; the bit is turned over if it says so
+//	proving     CONFIRM ────────────────────────►  wrong: ABORT; three times: shut for 10 s
+//	            ◄──────────────────────── CONFIRM  paired
+//	paired      BIT each period, SAVEKEY, ERASEKEY, messages of scope 1
+//	idle        UNPAIR, ABORT, or 3 periods without an accepted bit or a right secured message
+//
+// The rows are deviceRows and configuratorRows: what has none is ignored. An
+// agreed bit counts when the device's ACK is on the bus: the device switches as it
+// sends it, the configurator as it hears it. A BIT with the last index once more
+// says that the ACK was not heard; the device takes the bit back, unless something
+// has been secured under the key that it made. A BIT while the window is open, 5 ms
+// or more after the first, says that the configurator's window has closed without
+// a bit. A claim that would be 24 ms late is not sent; after a window in which it
+// heard nothing the configurator lets another one pass. So neither takes a late
+// claim for one of the next window.
+//
+// Two things come of the bits: paired, each is shifted into the dynamic key as it
+// was generated; and the last 128, shaped by FLIP, are what SAVEKEY saves. FLIP
+// goes from the configurator to the device alone.
+//
+// A request that is refused ends the pairing, as 5.8 has it for each ABORT. One
+// that is repeated because its ACK was lost is acknowledged again without effect.
+// The configurator keeps a new key before it asks the device to: a key that nobody
+// knows could not be erased again. ABORT busy counts only for who has asked for a
+// pairing. Three wrong signatures in a row end a pairing (reason 5): the keys
+// differ. A control frame of the pairing's context under the own control ID, sent
+// by somebody else, ends it too (counter 7, reason 8); heartbeats and the group's
+// messages there are the member's business. AES pairs of scope 1 are not taken
+// part in.
+//
+// Who knows no key can keep two from pairing, and end a pairing: by ABORT, by a
+// third claim, or by any forged frame (TestForgedMessagesOfAPairing). He cannot
+// enter one but by a guess of 32 bits, three in 10 s, nor save, erase or learn a
+// key (TestForgedRequestsAtTheDeviceAlone). A pairing that generates its key has
+// nothing to prove who the other side is: see weakness 3 of cancrypt.md 7. The
+// direct method sends claims at once, so that latency tells who sent them.
+//
 // # Requirements
 //
 // Of R1..R20 of cancrypt.md 3 these are met here, each by the test beside it; the
 // others belong to parts that are not in the package yet.
 //
 //	R1  at most 15 devices              TestJudgesThatAreRefused
-//	R2  group and pairing start         TestVectors/group_start, pair_start
-//	R3  keys are never readable         TestNothingPrintsAKey (slots are not here)
-//	R5  key updates                     TestVectors/group_key_update, pair_bit_update
+//	R2  group and pairing start         TestVectors/group_start, pair_start; TestTwoPartiesGenerateAKeyAndPairOnIt
+//	R3  keys are never readable         TestNothingPrintsAKey, TestR3NothingThatHoldsAKeyPrintsIt, TestNothingPrintsTheKeysOfAPairing
+//	R4  who may save and erase          TestR3AndR4WhoMaySaveAndErase, TestSaveNeedsFreshBits
+//	R5  key updates                     TestVectors/group_key_update, pair_bit_update; TestR5AndR6PairingUpdatesItsKeyBitByBit
 //	R6  previous key                    TestPreviousKeyInItsGrace
 //	R7  pads, AES, additional inputs    TestVectors/one_time_pad, pad_*, extra_inputs; TestJudgeUnderOtherPads
 //	R8  checksum and its initializer    TestVectors/message_table_checksum, secured_message
@@ -146,7 +198,7 @@
 //	R14 listed and not authenticated    TestEachVerdict/message without preamble
 //	R15 streams                         TestVectors/stream, stream_mixed; TestStreams
 //	R16 AES pair                        TestVectors/advanced_aes128; TestAESPairs
-//	R18 serial number                   TestVectors/pair_start
+//	R18 serial number                   TestVectors/pair_start; TestR18SerialNumberBindsAPairing
 //	R20 replaceable functions           see "Another profile" for how far
 //
 // # Readings of the profile

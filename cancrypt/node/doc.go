@@ -26,4 +26,19 @@
 //
 // A Port whose link must stay silent refuses frames; the member then counts as
 // missing, which the others notice after two cycles.
+//
+// # Keys and pairings
+//
+// Store is the key slots of this box, in a file of mode 0600 of the state folder,
+// changed as a whole under a lock, so that the daemon and commands can share it.
+// Keys come into it by a pairing, or by Provision from an age file; nothing gives
+// them out but to a judge, a member or a pairing of the same process. What is
+// erased is gone from the file; that no copy stays in memory, or in old blocks of
+// a disk, cannot be promised.
+//
+// Configure runs a configurator: it pairs, does what is planned, and unpairs.
+// ServeDevice runs a device alone, Options.Device one beside a member, on the same
+// port. Both keep their deadlines themselves: a bit cycle has 5 ms to spare, so on
+// a machine that is late by more each bit takes more cycles; the pairing ends only
+// after three periods without one.
 package node

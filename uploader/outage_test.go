@@ -215,6 +215,22 @@ func TestRetryAfterIsHonouredUpToAnHour(t *testing.T) {
 	}
 }
 
+// A synchronised clock that lied (2099) is a question of trust; that it is put
+// right ends the waiting all the same.
+func TestATimeThatLiedDoesNoLastingHarm(t *testing.T) {
+	bubble(t, func(b *box, names []segment.Name) {
+		b.clock.set(true, 73*365*24*time.Hour)
+		b.store.set(always(uploader.Trust))
+		b.run()
+		pass(time.Hour)
+		b.wantState("operator", "trust")
+		b.store.set(nil)
+		b.clock.set(true, 0)
+		pass(5 * time.Second)
+		b.wantOnce(names...)
+	})
+}
+
 func TestAWrongClockWaitsAndGoesOnAtOnceWhenItIsSet(t *testing.T) {
 	for name, set := range map[string]func(c *handClock){
 		"synchronised": func(c *handClock) { c.set(true, 0) },

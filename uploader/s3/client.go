@@ -30,8 +30,12 @@ type Options struct {
 	SecretKey string
 	Mode      string // a name of package mode
 
-	TLS    *tls.Config   // modes medium and high: certs.ClientTLS
-	Bundle *certs.Bundle // what TLS trusts, for Status; nil: the machine's roots
+	TLS *tls.Config // modes medium and high: certs.ClientTLS
+	// Bootstrap gives TLS for another time: for one more try when everything
+	// about a server, its pin too, is right but that a certificate begins after
+	// our time, and our clock is not synchronised. nil: never.
+	Bootstrap func(now time.Time) *tls.Config
+	Bundle    *certs.Bundle // what TLS trusts, for Status; nil: the machine's roots
 	// Identity is who this device is, asked for each handshake of mode high in
 	// which the server wants to know. Other modes never ask.
 	Identity func() (*certs.Identity, error)

@@ -24,14 +24,18 @@ import (
 // dialer makes connections to one endpoint, directly or through a proxy, and
 // judges handshakes where their errors still have types.
 type dialer struct {
-	open     func(ctx context.Context, network, address string) (net.Conn, error)
-	tls      *tls.Config
-	identity func() (*certs.Identity, error) // nil: this device does not say who it is
-	proxy    *url.URL
-	stall    time.Duration
-	pace     *pace // nil: no limit
-	now      func() time.Time
-	last     atomic.Pointer[handshake] // the last one that was accepted
+	open func(ctx context.Context, network, address string) (net.Conn, error)
+	tls  *tls.Config
+	host string // of the endpoint, where tls names none
+	// bootstrap and synced are those of the options.
+	bootstrap func(now time.Time) *tls.Config
+	synced    func() bool
+	identity  func() (*certs.Identity, error) // nil: this device does not say who it is
+	proxy     *url.URL
+	stall     time.Duration
+	pace      *pace // nil: no limit
+	now       func() time.Time
+	last      atomic.Pointer[handshake] // the last one that was accepted
 }
 
 // handshake is what a finished handshake settled.
@@ -60,10 +64,7 @@ func newDialer(o Options, m mode.Row, endpoint *url.URL) (*dialer, error) {
 		d.identity = o.Identity
 	}
 	if m.Server {
-		d.tls = o.TLS.Clone()
-		if d.tls.ServerName == "" {
-			d.tls.ServerName = endpoint.Hostname()
-		}
+		d.host, d.tls, d.bootstrap, d.synced = endpoint.Hostname(), o.TLS, o.Bootstrap, o.Synchronised
 	}
 	if o.Proxy == "" {
 		return d, nil
@@ -77,6 +78,15 @@ func newDialer(o Options, m mode.Row, endpoint *url.URL) (*dialer, error) {
 	}
 	d.proxy = p
 	return d, nil
+}
+
+// rules is a copy of conf that names whom to expect.
+func (d *dialer) rules(conf *tls.Config) *tls.Config {
+	conf = conf.Clone()
+	if conf.ServerName == "" {
+		conf.ServerName = d.host
+	}
+	return conf
 }
 
 // control refuses, once the name is resolved, addresses that no store has but
@@ -121,16 +131,48 @@ func (d *dialer) plain(ctx context.Context, network, address string) (net.Conn, 
 func (d *dialer) secure(ctx context.Context, network, address string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
 	defer cancel()
+	w, err := d.meet(ctx, network, address, d.tls)
+	if at, ok := d.young(err); ok {
+		w, err = d.meet(ctx, network, address, d.bootstrap(at))
+	}
+	if err != nil {
+		exchangeOf(ctx).dialFailed(err)
+		return nil, err
+	}
+	return w, nil
+}
+
+// meet makes one connection under the rules of conf.
+func (d *dialer) meet(ctx context.Context, network, address string, conf *tls.Config) (*watched, error) {
 	c, err := d.reach(ctx, network, address)
-	if err == nil {
-		var w *watched
-		if w, err = d.handshake(ctx, c); err == nil {
-			return w, nil
-		}
+	if err != nil {
+		return nil, err
+	}
+	w, err := d.handshake(ctx, c, conf)
+	if err != nil {
 		c.Close()
 	}
-	exchangeOf(ctx).dialFailed(err)
-	return nil, err
+	return w, err
+}
+
+// young tells whether a handshake failed because a certificate begins after
+// our time, of which nobody has said that it is right, and when the last of
+// them begins.
+func (d *dialer) young(err error) (at time.Time, ok bool) {
+	var e *tlsError
+	if d.bootstrap == nil || d.synced() || !errors.As(err, &e) {
+		return at, false
+	}
+	t := certs.Explain(err, d.judged())
+	if t == nil || t.Fault != certs.FaultNotYetValid {
+		return at, false
+	}
+	for _, c := range e.chain {
+		if c.NotBefore.After(at) {
+			at = c.NotBefore
+		}
+	}
+	return at, at.After(d.judged())
 }
 
 // reach opens a connection to address, by way of the proxy if there is one.
@@ -178,13 +220,13 @@ func (e *proxyError) Error() string {
 }
 
 // handshake runs TLS over c and notes how far it came.
-func (d *dialer) handshake(ctx context.Context, c net.Conn) (*watched, error) {
+func (d *dialer) handshake(ctx context.Context, c net.Conn, rules *tls.Config) (*watched, error) {
 	e := &tlsError{}
-	conf := d.tls.Clone()
+	conf := d.rules(rules)
 	conf.VerifyConnection = func(s tls.ConnectionState) error {
 		e.chain = s.PeerCertificates
-		if d.tls.VerifyConnection != nil {
-			if err := d.tls.VerifyConnection(s); err != nil {
+		if rules.VerifyConnection != nil {
+			if err := rules.VerifyConnection(s); err != nil {
 				return err
 			}
 		}

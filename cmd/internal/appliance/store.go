@@ -3,6 +3,7 @@ package appliance
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -162,6 +163,13 @@ func trust(c *config.Config, card durable.FS, clock *clock.Clock, o *s3.Options)
 		bundle, err = loadBundle(c, card, clock.TrustedNow())
 	}
 	o.TLS = certs.ClientTLS(bundle, rules)
+	if c.TLS.ClockBootstrap && len(rules.Pins) > 0 {
+		o.Bootstrap = func(now time.Time) *tls.Config {
+			then := rules
+			then.Now = func() time.Time { return now }
+			return certs.ClientTLS(bundle, then)
+		}
+	}
 	return bundle, err
 }
 

@@ -23,7 +23,6 @@ var unbuilt = []struct {
 	{"buses[].cancrypt.role", []string{"member"}, "a member of a CANcrypt group"},
 	{"tls.profile", nil, "other cipher profiles"},
 	{"tls.reset_means_no_suite", nil, "the walk over cipher groups"},
-	{"tls.clock_bootstrap", nil, "the clock bootstrap"},
 	{"tls.legacy_dhe", nil, "the DHE suites"},
 	{"tls.openssl", nil, "the DHE suites"},
 	{"ota.card", []string{"signed"}, "a card that needs signatures"},

@@ -27,9 +27,16 @@ func (a *Authority) Issued(c *x509.Certificate) bool {
 
 // List signs the authority's revocation list, DER, good for life.
 func (a *Authority) List(now time.Time, life time.Duration) ([]byte, error) {
+	issuer := *a.Certificate
+	switch {
+	case issuer.KeyUsage == 0: // not said, as plain `openssl req -x509` does: everything is allowed
+		issuer.KeyUsage = x509.KeyUsageCRLSign
+	case issuer.KeyUsage&x509.KeyUsageCRLSign == 0:
+		return nil, fmt.Errorf("authority %q: it may not sign revocation lists (wanted keyUsage cRLSign)", issuer.Subject)
+	}
 	return x509.CreateRevocationList(rand.Reader, &x509.RevocationList{
 		Number: big.NewInt(now.UnixMilli()), ThisUpdate: now.Add(-time.Minute), NextUpdate: now.Add(life), RevokedCertificateEntries: a.revoked,
-	}, a.Certificate, a.key)
+	}, &issuer, a.key)
 }
 
 // Continue takes up a list of this authority: what it names stays named in the

@@ -43,6 +43,7 @@ type Options struct {
 	Number  uint8         // of the bus in the events; 0: 1
 	Loss    float64       // share of frames that a receiver misses, each for itself: devices, attackers, and the log
 	Quiet   bool          // devices do not watch for manipulation
+	Once    bool          // devices only listen, send GROUP once, and leave again (5.7, one GROUP per boot)
 	Truth   func(*Truth)  // gets each frame that was on the bus; nil: nobody
 }
 

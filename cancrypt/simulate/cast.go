@@ -41,11 +41,10 @@ func (c cast) device(a uint8) (*device, error) {
 			}
 		}
 	}
-	d, err := newDevice(&c.Group, c.scene, a, c.Start, r, random)
+	d, err := newDevice(c.Options, c.scene, a, r, random)
 	if err != nil {
 		return nil, err
 	}
-	d.deaf = c.Quiet
 	for i, attack := range c.Attacks {
 		if Kinds[attack.Kind].OnWay && (attack.Device == 0 || attack.Device == a) {
 			d.exit.attacks = append(d.exit.attacks, newOnTheWay(attack, c.scene, c.Start, c.seeded(uint64(i+1)<<8+uint64(a))))

@@ -40,21 +40,21 @@ func (t Tally) Of(list ...can.Verdict) (n int) {
 
 // Report is what the comparison of a log with the truth found.
 type Report struct {
-	Frames  int // of the log that the truth knows
-	Strange int // of the log that it does not
-	Missing int // of the truth, after the log's first frame, that the log lacks
+	Frames  int `json:"frames"`  // of the log that the truth knows
+	Strange int `json:"strange"` // of the log that it does not
+	Missing int `json:"missing"` // of the truth, after the log's first frame, that the log lacks
 
-	First time.Duration // from the log's first frame to its first verdict on a key; negative: none
+	First time.Duration `json:"first_verdict_ns"` // from the log's first frame to its first verdict on a key; negative: none
 
-	Before    Tally // honest listed frames before that
-	Listed    Tally // honest listed frames after it, of devices in the group
-	Disturbed Tally // the same, of sequences that an attack fell into, or that broke off for 10 ms
-	Silent    Tally // the same, of devices that keep silent or are joining
-	Beats     Tally // honest heartbeats after it
-	Vouched   Tally // honest heartbeat-only frames after it
-	Others    Tally // other honest frames after it
+	Before    Tally `json:"before"`    // honest listed frames before that
+	Listed    Tally `json:"listed"`    // honest listed frames after it, of devices in the group
+	Disturbed Tally `json:"disturbed"` // the same, of sequences that an attack fell into, or that broke off for 10 ms
+	Silent    Tally `json:"silent"`    // the same, of devices that keep silent or are joining
+	Beats     Tally `json:"beats"`     // honest heartbeats after it
+	Vouched   Tally `json:"vouched"`   // honest heartbeat-only frames after it
+	Others    Tally `json:"others"`    // other honest frames after it
 
-	Attacks map[Kind]Tally // after it
+	Attacks map[Kind]Tally `json:"attacks"` // after it
 
 	disturbed map[*Truth]bool
 }

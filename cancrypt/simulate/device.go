@@ -32,15 +32,16 @@ type scheduled struct {
 	data   [8]byte
 }
 
-func newDevice(g *Group, s *scene, a uint8, start int64, r *rand.Rand, random func(b []byte)) (*device, error) {
+func newDevice(o *Options, s *scene, a uint8, r *rand.Rand, random func(b []byte)) (*device, error) {
+	g := &o.Group
 	m, err := cancrypt.NewMember(cancrypt.MemberOptions{
 		Table: s.table, Members: g.Members, Address: a, KeyID: g.KeyID, Key: g.Key, Methods: g.Methods, Control: g.Control,
-		Event: int64(g.Event), Inhibit: int64(g.Inhibit), HeartbeatOnly: s.only, AllowMethod0: true, Random: random,
+		Event: int64(g.Event), Inhibit: int64(g.Inhibit), HeartbeatOnly: s.only, AllowMethod0: true, Random: random, GroupOnce: o.Once, Visit: o.Once,
 	})
 	if err != nil {
 		return nil, err
 	}
-	d := &device{address: a, member: m, scene: s, exit: exit{scene: s}, start: start + r.Int64N(2e8), r: r}
+	d := &device{address: a, member: m, scene: s, exit: exit{scene: s}, start: o.Start + r.Int64N(2e8), r: r, deaf: o.Quiet}
 	for _, m := range g.Messages {
 		if m.Record.Producer == a {
 			period := int64(1e9 / m.Rate)

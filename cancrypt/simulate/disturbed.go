@@ -47,7 +47,7 @@ func disturbed(truth []Truth) map[*Truth]bool {
 
 // take goes on with the sequence, or begins one.
 func (s *spell) take(t *Truth) {
-	if t.What == Preamble && s.left <= 1 && (s.left == 0 || !isEpilog(t)) {
+	if t.What == Preamble && !isEpilog(t) {
 		*s = spell{frames: []*Truth{t}, left: sequenceLeft(t)}
 		return
 	}

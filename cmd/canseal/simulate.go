@@ -31,8 +31,12 @@ type simulation struct {
 	attackers bool
 	messages  []string
 	attacks   []string
-	keys      string
+	at        place
 	demoKeys  bool
+	storeDemo bool
+	once      bool
+	json      bool
+	bus       uint8
 	key       uint8
 	event     time.Duration
 	inhibit   time.Duration
@@ -72,12 +76,15 @@ Attacks: ` + simulate.AttackSyntax + `
 A device that sees its own identifier used by somebody else falls silent for three event times and then has the group
 start again, as the profile wants it: its messages are "sender lost or left" meanwhile. --deaf turns that off.
 
-The demonstration key is known to everybody. --print-config prints section cancrypt of a logger's config.yaml.`,
+The group's key is that of the key store (--state, --key), or with --demo-keys one that everybody knows. A logger that is to
+judge the group needs the same key and the same table: --store-demo-key puts that key into its store, --print-config
+prints section cancrypt of its config.yaml.`,
 		Example: `  canseal simulate --demo-keys --interface vcan0 --devices 5 --message 0x123@50 --attack inject@2
   canseal simulate --demo-keys --interface vcan0 --devices 3 --device 2 --truth device2.jsonl
   canseal simulate --demo-keys --interface vcan0 --devices 3 --attacker --attack replay --attack flood@2000,from=10s,for=5s
   canseal simulate --demo-keys --log bus.log --duration 60s --attack guess --truth truth.jsonl
-  canseal simulate --devices 5 --print-config
+  canseal simulate --devices 5 --print-config >> card/config.yaml
+  canseal simulate --store-demo-key --root card
   canseal simulate --check --truth truth.jsonl card/LOG/*/*/*.MF4`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -85,6 +92,7 @@ The demonstration key is known to everybody. --print-config prints section cancr
 		},
 	}
 	s.flags(cmd)
+	s.at.flags(cmd)
 	return cmd
 }
 
@@ -99,6 +107,8 @@ func (s *simulation) flags(cmd *cobra.Command) {
 	f.StringArrayVar(&s.messages, "message", nil, "a message of a device; may be repeated")
 	f.StringArrayVar(&s.attacks, "attack", nil, "an attack; may be repeated")
 	f.BoolVar(&s.demoKeys, "demo-keys", false, "INSECURE: use the demonstration key, which everybody knows")
+	f.BoolVar(&s.storeDemo, "store-demo-key", false, "INSECURE: put the demonstration key into the key store of a logger, and end")
+	f.BoolVar(&s.once, "group-once", false, "the devices of this process listen, send GROUP once in their life, and leave again")
 	f.Uint8Var(&s.key, "key", 3, "slot of the group key")
 	f.DurationVar(&s.event, "event", time.Second, "event time: period of heartbeats and keys")
 	f.DurationVar(&s.inhibit, "inhibit", 250*time.Millisecond, "inhibit time between a device's heartbeats")
@@ -111,6 +121,8 @@ func (s *simulation) flags(cmd *cobra.Command) {
 	f.BoolVar(&s.deaf, "deaf", false, "devices do not watch for manipulation")
 	f.BoolVar(&s.config, "print-config", false, "print the logger's settings for this group")
 	f.BoolVar(&s.check, "check", false, "hold the verdicts of segments against truth lists")
+	f.Uint8Var(&s.bus, "bus", 0, "with --check: only this bus of the logger, by number")
+	f.BoolVar(&s.json, "json", false, "with --check: print JSON")
 	f.Float64Var(&s.share, "share", 0.999, "with --check: share of honest listed frames that must be authentic")
 }
 
@@ -151,6 +163,9 @@ func (s *simulation) run(ctx context.Context, out, errs io.Writer, args []string
 		_, err := io.WriteString(out, o.Group.YAML())
 		return err
 	}
+	if s.storeDemo {
+		return s.storeDemoKey(errs)
+	}
 	if err := s.unlock(&o.Group, errs); err != nil {
 		return err
 	}
@@ -159,7 +174,7 @@ func (s *simulation) run(ctx context.Context, out, errs io.Writer, args []string
 
 // options are the simulation's, without its key.
 func (s *simulation) options() (o simulate.Options, err error) {
-	o = simulate.Options{Seed: s.seed, Loss: s.loss, Quiet: s.deaf, Length: s.length, Start: time.Now().UnixNano()}
+	o = simulate.Options{Seed: s.seed, Loss: s.loss, Quiet: s.deaf, Length: s.length, Once: s.once, Start: time.Now().UnixNano()}
 	if s.attackers {
 		o.Devices = []uint8{}
 	}

@@ -14,15 +14,6 @@ import (
 	"canseal/mdf"
 )
 
-// unlock gives the group its key.
-func (s *simulation) unlock(g *simulate.Group, errs io.Writer) error {
-	if !s.demoKeys {
-		return appliance.Usage(errors.New("wanted --demo-keys"))
-	}
-	fmt.Fprintln(errs, "canseal: the demonstration key protects nothing: everybody knows it")
-	return nil
-}
-
 // slack is how far the clocks of a logger and of a simulator are apart: they
 // take the same stamps on one machine.
 const slack = 20 * time.Millisecond
@@ -40,20 +31,31 @@ func (s *simulation) judge(w io.Writer, logs []string) error {
 		}
 		truth = append(truth, list...)
 	}
-	judged, err := readVerdicts(logs)
+	judged, err := readVerdicts(logs, s.bus)
 	if err != nil {
 		return err
 	}
 	r := simulate.Compare(judged, truth, slack)
-	r.Text(w)
 	problems := r.Problems(s.share)
-	for _, p := range problems {
-		fmt.Fprintln(w, "  not good:", p)
+	if s.json {
+		err = printJSON(w, checked{r, r.Share(), problems})
+	} else {
+		r.Text(w)
+		for _, p := range problems {
+			fmt.Fprintln(w, "  not good:", p)
+		}
 	}
 	if len(problems) > 0 {
 		return errReported
 	}
-	return nil
+	return err
+}
+
+// checked is the JSON form of a comparison.
+type checked struct {
+	*simulate.Report
+	Share    float64  `json:"share"`
+	Problems []string `json:"problems"`
 }
 
 func readTruth(name string) ([]simulate.Truth, error) {
@@ -68,6 +70,7 @@ func readTruth(name string) ([]simulate.Truth, error) {
 // verdictLog is the frames of a session with the verdicts that they have in the
 // end.
 type verdictLog struct {
+	bus    uint8
 	frames []simulate.Judged
 	open   map[identity][]int // pending or vouched frames, in order
 	sender map[identity]uint8 // of heartbeat-only and listed identifiers
@@ -79,9 +82,9 @@ type identity struct {
 	bus      uint8
 }
 
-// readVerdicts reads segments of one session, in the order given.
-func readVerdicts(names []string) ([]simulate.Judged, error) {
-	l := verdictLog{open: map[identity][]int{}, sender: map[identity]uint8{}}
+// readVerdicts reads segments of one session, in the order given; bus 0: all.
+func readVerdicts(names []string, bus uint8) ([]simulate.Judged, error) {
+	l := verdictLog{bus: bus, open: map[identity][]int{}, sender: map[identity]uint8{}}
 	for _, name := range names {
 		if err := l.read(name); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
@@ -116,6 +119,9 @@ func (l *verdictLog) read(name string) error {
 func (l *verdictLog) take(record mdf.Record) {
 	switch v := record.(type) {
 	case *mdf.Frame:
+		if l.bus != 0 && v.Bus != l.bus {
+			return
+		}
 		if v.Verdict == can.Pending || v.Verdict == can.Vouched {
 			of := identity{v.Frame.ID, v.Frame.Is(can.Extended), v.Bus}
 			l.open[of] = append(l.open[of], len(l.frames))

@@ -1,0 +1,46 @@
+//go:build linux
+
+package main
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"canseal/internal/vmtest"
+)
+
+// A CANcrypt group of one process per device on a vcan, an attacker in a process
+// of his own, and loggers that start with the group and later: judged against the
+// simulator's own list.
+func TestALoggerJudgesAGroupOfProcesses(t *testing.T) {
+	vmtest.Require(t, "a CANcrypt group, an attacker and loggers on vcan")
+	groupGuest(t, "TestGuestGroup", 0)
+}
+
+// TestALoggerJudgesAGroupForTenMinutes (make soak): the same with 0.1 % of the
+// frames lost on the bus for CANSEAL_SOAK, and a logger that starts 30 s late.
+func TestALoggerJudgesAGroupForTenMinutes(t *testing.T) {
+	length, _ := time.ParseDuration(os.Getenv("CANSEAL_SOAK"))
+	if length == 0 {
+		t.Skip("NOT RUN: make soak")
+	}
+	vmtest.Require(t, "a CANcrypt group on a vcan that loses frames")
+	groupGuest(t, "TestGuestGroupSoak", length)
+}
+
+func groupGuest(t *testing.T, test string, length time.Duration) {
+	t.Helper()
+	host := []string{"nice"}
+	if vmtest.Installed("tc") {
+		host = append(host, "tc")
+	}
+	vmtest.Run(t, vmtest.Guest{
+		Files:  guestPrograms(t),
+		Host:   host,
+		Memory: "320M",
+		Script: vmtest.CAN + "mod sch_netem\nadd vcan0 vcan\nup vcan0\nadd vcan1 vcan\nup vcan1\n" +
+			"env CANSEAL_ROAD /tmp\nenv CANSEAL_SOAK " + length.String() + "\nrun /road.test -test.v -test.timeout 1h -test.run ^" + test + "$\n",
+		Timeout: length + 4*time.Minute,
+	})
+}

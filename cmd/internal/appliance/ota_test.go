@@ -113,9 +113,12 @@ func TestSettingsOverTheAir(t *testing.T) {
 	next = bytes.Replace(next, []byte("ota:"), []byte("  heartbeat: 120s\nota:"), 1)
 	o.put(ota.Config, next)
 	b.start(t)
-	b.await(t, "new settings in force", settledOn(next, ota.Unsigned))
-	if got := b.live(); got.settings.Upload.Heartbeat != 2*time.Minute || got.recorded.Log.SplitSize != 2e6 || b.file(t, configFile) != string(next) {
-		t.Errorf("%v %v", got.settings.Upload.Heartbeat, got.recorded.Log.SplitSize)
+	b.await(t, "new settings in force", func(f Facts) bool {
+		got := b.live()
+		return settledOn(next, ota.Unsigned)(f) && got.settings.Upload.Heartbeat == 2*time.Minute && got.recorded.Log.SplitSize == 2e6
+	})
+	if b.file(t, configFile) != string(next) {
+		t.Errorf("%s", b.file(t, configFile))
 	}
 	frames := b.collect().Log.Frames
 	b.await(t, "frames, and none lost", func(f Facts) bool { return f.Log.Frames > frames+100 && f.Log.Lost.Sum() == 0 && f.Log.Split == 2 })

@@ -22,7 +22,7 @@ const accessKey, secretKey = "roadaccesskey", "roadsecretkey"
 // onTheRoad replaces the fake store by the real client, in mode low.
 func onTheRoad(t *testing.T, endpoint, access, secret string) (b *box, log *bytes.Buffer) {
 	t.Helper()
-	client, err := s3.New(s3.Options{Endpoint: endpoint, Bucket: "trucks", PathStyle: true, AccessKey: access, SecretKey: secret, Mode: "low", Stall: 10 * time.Second})
+	client, err := s3.New(s3.Options{Endpoint: endpoint, Bucket: "trucks", PathStyle: true, AccessKey: access, SecretKey: secret, Mode: "low", Stall: 2 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

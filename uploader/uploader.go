@@ -258,6 +258,7 @@ func (u *Uploader) workOff(ctx context.Context) {
 	if ctx.Err() != nil {
 		u.await(ctx)
 	}
+	u.publish()
 }
 
 // left tells why segments are left.

@@ -122,6 +122,9 @@ func statusText(d *appliance.Facts) string {
 	if d.TLS.Suite != "" {
 		line("tls", "%s, %s, %d days left in the bundle", d.TLS.Version, d.TLS.Suite, bundleDays(d))
 	}
+	if c := d.TLS.Device; c != nil {
+		line("identity", "%s, %d days left%s", printable(c.Subject), c.DaysLeft, map[bool]string{true: ": ask for a new certificate"}[c.RenewDue])
+	}
 	if d.System.DriveEnd != nil {
 		line("drive end", "%s", driveEndText(d))
 	}

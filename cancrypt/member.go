@@ -33,8 +33,10 @@ type MemberOptions struct {
 	// as soon as listed frames came for 2 s of which none could be judged. It
 	// follows starts of others. With Visit it only listens before that start, and
 	// leaves in the first cycle after it: the node of a box that merely judges.
+	// Spent says that the one frame was sent already, before this program started.
 	GroupOnce bool
 	Visit     bool
+	Spent     bool
 
 	// FD says that the group speaks CANcrypt FD (P1.15). Messages are then FD
 	// frames of 0-56 bytes, of any length; BRS is how they and heartbeats are sent.
@@ -149,7 +151,7 @@ func NewMember(o MemberOptions) (*Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Member{o: o, suite: suite, own: map[Word]bool{}}
+	m := &Member{o: o, suite: suite, own: map[Word]bool{}, once: o.GroupOnce && o.Spent}
 	if err := m.check(); err != nil {
 		return nil, err
 	}

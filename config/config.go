@@ -188,7 +188,7 @@ type Cancrypt struct {
 	Profile       string          `yaml:"profile" default:"p1" is:"p1|p1fd"` // p1fd: CANcrypt FD
 	Level         string          `yaml:"level" default:"L2" is:"L1|L2|L3|L4"`
 	Key           int             `yaml:"key" default:"3" is:"1..6"`        // slot of the group key
-	Address       int             `yaml:"address" default:"0" is:"0..15"`   // of a member, 0 = none
+	Address       int             `yaml:"address" default:"0" is:"0..254"`  // of a member, 0 = none; above 15 only with CANcrypt FD
 	Members       []int           `yaml:"members" is:"1..254" len:"0..254"` // addresses; above 15 only with CANcrypt FD
 	Event         time.Duration   `yaml:"event" default:"1s" is:"100ms..25500ms"`
 	Inhibit       time.Duration   `yaml:"inhibit" default:"250ms" is:"10ms..25500ms"`

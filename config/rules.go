@@ -114,7 +114,7 @@ func (w *walk) link(b *Bus, path string) {
 	if silent && len(b.Transmit) > 0 {
 		w.conflict(path+".transmit", entries(len(b.Transmit)), "none while check.listen_only is true", "set check.listen_only: false")
 	}
-	if silent && b.Cancrypt.Role == RoleMember {
+	if silent && (b.Cancrypt.Role == RoleMember || b.Cancrypt.Role == RoleJudge && b.Cancrypt.GroupOnce) {
 		w.conflict(path+".cancrypt.role", `"member"`, "off or judge while check.listen_only is true", "a member sends")
 	}
 	if c.DataBitrate != nil && c.FD != nil && !*c.FD && w.sound(path+".check") {
@@ -207,8 +207,8 @@ func (w *walk) role(b *BusCancrypt, path string) {
 	reason := "the role is " + string(b.Role)
 	w.inherited(len(b.Members) > 0, path, "members", "the addresses of the group", reason)
 	w.inherited(len(b.Table) > 0, path, "table", "the secured messages", reason)
-	if b.Role == RoleMember {
-		w.inherited(b.Address != 0, path, "address", "1 to 15", reason)
+	if b.Role == RoleMember || b.GroupOnce {
+		w.inherited(b.Address != 0, path, "address", "an address of the group", reason)
 	}
 }
 

@@ -156,7 +156,7 @@ func (l *loop) give() {
 	l.out.Reset()
 	l.send()
 	if s := l.n.member.State(); s != l.state {
-		l.n.log.Info("CANcrypt member", "bus", l.n.o.Bus, "state", s, "before", l.state)
+		l.n.log.Info("CANcrypt member", "bus", l.n.o.Bus, "state", text(s), "before", text(l.state))
 		l.state = s
 		if l.n.o.State != nil {
 			l.n.o.State(time.Now(), s)
@@ -218,7 +218,7 @@ func (l *loop) publish(changed bool) {
 	if changed {
 		st.Since = time.Now().UTC()
 	}
-	st.State, st.Updates, st.Errors, st.Counters = s.State.String(), s.Epoch, errors, l.counts
+	st.State, st.Updates, st.Errors, st.Counters = text(s.State), s.Epoch, errors, l.counts
 	st.Members, st.Lost, st.Left = numbers(s.Members), numbers(s.Lost), numbers(s.Left)
 }
 

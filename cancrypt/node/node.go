@@ -73,7 +73,7 @@ type Counters struct {
 type Status struct {
 	Bus      uint8             `json:"bus"`
 	Address  uint8             `json:"address"`
-	State    string            `json:"state"`
+	State    string            `json:"state"` // off, joining, synchronising, grouped, silent (docs/formats.md C2)
 	Since    time.Time         `json:"since"`
 	Updates  uint16            `json:"key_updates"` // since the group's start
 	Members  []int             `json:"members"`     // of the group, this one included
@@ -116,9 +116,12 @@ func New(o Options) (*Node, error) {
 		return nil, fmt.Errorf("CANcrypt member on bus %d: %w", o.Bus, err)
 	}
 	n := &Node{o: o, log: o.Log, member: m, requests: make(chan request, mostRequests)}
-	n.status = Status{Bus: o.Bus, Address: o.Member.Address, State: m.State().String(), Since: time.Now().UTC()}
+	n.status = Status{Bus: o.Bus, Address: o.Member.Address, State: text(m.State()), Since: time.Now().UTC()}
 	return n, nil
 }
+
+// text is a state as logs and device.json have it.
+func text(s cancrypt.State) string { return (can.CryptOff + can.State(s)).String() }
 
 // String names the service.
 func (n *Node) String() string { return fmt.Sprintf("CANcrypt member on bus %d", n.o.Bus) }

@@ -177,7 +177,7 @@ func TestNodesFormAGroupTalkAndLeave(t *testing.T) {
 		}
 		time.Sleep(2 * time.Second)
 		for _, n := range nodes {
-			if s := n.Status(); s.State != "GROUPED" || len(s.Members) != 3 {
+			if s := n.Status(); s.State != "grouped" || len(s.Members) != 3 {
 				t.Fatalf("%+v", s)
 			}
 		}
@@ -196,10 +196,10 @@ func TestNodesFormAGroupTalkAndLeave(t *testing.T) {
 		}
 		end(t, nodes[2])
 		time.Sleep(3 * time.Second)
-		if s := nodes[0].Status(); s.State != "GROUPED" || len(s.Left) != 1 || len(s.Lost) != 0 {
+		if s := nodes[0].Status(); s.State != "grouped" || len(s.Left) != 1 || len(s.Lost) != 0 {
 			t.Errorf("after an orderly leave: %+v", s)
 		}
-		if s := nodes[2].Status(); s.State != "OFF" {
+		if s := nodes[2].Status(); s.State != "off" {
 			t.Errorf("%+v", s)
 		}
 		end(t, nodes[:2]...)
@@ -224,14 +224,14 @@ func TestAPortThatFailsIsReportedAndTheNodeComesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(4 * time.Second)
-		if s := a.Status(); len(s.Lost) != 1 || s.State != "GROUPED" {
+		if s := a.Status(); len(s.Lost) != 1 || s.State != "grouped" {
 			t.Errorf("%+v", s)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { c.done <- c.Run(ctx) }()
 		time.Sleep(9 * time.Second)
 		for _, n := range []*running{a, b, c} {
-			if s := n.Status(); s.State != "GROUPED" || len(s.Lost) != 0 {
+			if s := n.Status(); s.State != "grouped" || len(s.Lost) != 0 {
 				t.Errorf("%+v", s)
 			}
 		}

@@ -143,7 +143,7 @@ func TestAMemberIsPairedWhileTheGroupGoesOn(t *testing.T) {
 			t.Errorf("%d heartbeats say so, %d ends", paired.Load(), ends.Load())
 		}
 		for _, n := range nodes {
-			if s := n.Status(); s.State != "GROUPED" || len(s.Members) != 3 || len(s.Lost) != 0 {
+			if s := n.Status(); s.State != "grouped" || len(s.Members) != 3 || len(s.Lost) != 0 {
 				t.Errorf("%+v", s)
 			}
 		}

@@ -72,6 +72,7 @@ type Appliance struct {
 	drive    *drive
 	wear     wearFacts // at the start
 	services []*run.Service
+	members  []*member
 	facts    *factsWriter
 
 	keeper    *ota.Keeper // nil: the configuration is not the card's

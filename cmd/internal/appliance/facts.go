@@ -91,19 +91,20 @@ func (a *Appliance) collect() Facts {
 		CfgCRC32: fmt.Sprintf("%08X", a.live().settings.CRC32()), SchName: schemaFile, LogMeta: a.live().settings.Device.Meta,
 		SpaceUsedMB: spaceUsed(recording.Log.Card), SDInfo: a.machine.CardID(), SDUsedLifespan: "?", ResetCause: a.reset,
 		CertsServer: []string{}, V: 1, Time: rfc3339(now.Time), TimeState: now.State(), Device: a.deviceFacts(),
-		Clock: a.clock.Status(), Log: recording.Log, Buses: recording.Buses, Cancrypt: cryptFacts(recording),
+		Clock: a.clock.Status(), Log: recording.Log, Buses: recording.Buses, Cancrypt: a.cryptFacts(recording),
 		Settings: a.settingsFacts(), System: a.systemFacts(recording.Log.Card.Written),
 	}
 	a.collectUpload(&f, recording)
 	return f
 }
 
-// cryptFacts is how the buses are judged.
-func cryptFacts(recording logger.Status) []logger.CryptStatus {
-	if recording.Cancrypt == nil {
-		return []logger.CryptStatus{}
+// cryptFacts is how the buses are judged, and what their members do.
+func (a *Appliance) cryptFacts(recording logger.Status) []logger.CryptStatus {
+	all := append([]logger.CryptStatus{}, recording.Cancrypt...)
+	for _, m := range a.members {
+		all = append(all, m.status())
 	}
-	return recording.Cancrypt
+	return all
 }
 
 // Facts is device.json as it is now.

@@ -84,7 +84,7 @@ func JudgeOptions(b *config.Bus) (cancrypt.JudgeOptions, error) {
 	for _, h := range c.HeartbeatOnly {
 		o.HeartbeatOnly[wordOf(h.Match)] = uint8(h.Producer)
 	}
-	if b.Cancrypt.Role == config.RoleMember {
+	if sends(b) {
 		o.Address = uint8(c.Address)
 	}
 	_, err = cancrypt.NewJudge(o)

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"canseal/config"
@@ -82,7 +83,7 @@ func CheckConfig(file []byte) (*config.Config, []config.Problem) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	if problems := append(notInThisVersion(c), unjudgeable(c)...); len(problems) > 0 {
+	if problems := slices.Concat(notInThisVersion(c), unjudgeable(c), unsendable(c)); len(problems) > 0 {
 		return nil, problems
 	}
 	return c, nil

@@ -20,7 +20,6 @@ var unbuilt = []struct {
 	values []string
 	what   string
 }{
-	{"buses[].cancrypt.role", []string{"member"}, "a member of a CANcrypt group"},
 	{"tls.profile", nil, "other cipher profiles"},
 	{"tls.reset_means_no_suite", nil, "the walk over cipher groups"},
 	{"tls.legacy_dhe", nil, "the DHE suites"},

@@ -109,6 +109,9 @@ func (a *Appliance) wireServices(context.Context) error {
 	for _, t := range a.live().buses.transmitters(a.live().settings.Config, a.log) {
 		services = append(services, t)
 	}
+	for _, m := range a.wireMembers() {
+		services = append(services, m)
+	}
 	if interval := run.WatchdogInterval(); interval > 0 {
 		services = append(services, run.Func("watchdog", a.feedWatchdog(interval)))
 	}

@@ -176,13 +176,16 @@ func (s *Search) with(p *point, stop func() bool) (found []Heard, ok bool) {
 	for parts[place].Address != a {
 		place++
 	}
-	f := newSieve(s.o.Methods, &p.cur, parts, beats)
+	f := newSieve(s.o.Methods, &p.cur, parts, place, beats)
 	for guess := range s.keys {
 		if guess%4096 == 0 && stop() {
 			return nil, false
 		}
+		if !f.passes(guess) {
+			continue
+		}
 		parts[place].Random = [4]byte{byte(guess), byte(guess >> 8), byte(guess >> 16)}
-		if !f.passes(parts) || s.score(p, parts) < margin+24 {
+		if s.score(p, parts) < margin+24 {
 			continue
 		}
 		if found != nil {
@@ -222,36 +225,6 @@ func (o *JudgeOptions) beat(f *can.Frame) (beat, bool) {
 		return beat{}, false
 	}
 	return beat{uint8(w & 15), f.Data[0] & 3, [5]byte(f.Data[:5])}, true
-}
-
-// sieve tells whether a cycle's contributors make a key under which the
-// heartbeats of the next cycle are right, all but one of more than two.
-type sieve struct {
-	judge Judge // for its update
-	s     *Suite
-	e     *Epoch
-	beats []beat
-	need  int
-}
-
-func newSieve(m Methods, e *Epoch, parts []Heard, beats []beat) *sieve {
-	s, _ := NewSuite(m) // the judge has the same
-	return &sieve{judge: Judge{o: JudgeOptions{Methods: m}}, s: s, e: e, beats: beats, need: max(2, len(beats)-1)}
-}
-
-func (f *sieve) passes(parts []Heard) bool {
-	e := f.e.Updated(parts) // additional inputs do not count in heartbeats
-	right := 0
-	for i := range f.beats {
-		b := &f.beats[i]
-		if _, ok := f.s.OpenHeartbeat(&e, b.sender, b.bytes); ok {
-			right++
-		}
-		if left := len(f.beats) - 1 - i; right+left < f.need {
-			return false
-		}
-	}
-	return true
 }
 
 // score counts the bits of what is right since p if these contributed.

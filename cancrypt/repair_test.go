@@ -1,6 +1,7 @@
 package cancrypt
 
 import (
+	"math/rand/v2"
 	"os"
 	"testing"
 	"time"
@@ -157,14 +158,46 @@ func TestARepairIsNotLedAstray(t *testing.T) {
 	})
 }
 
+// The sieve makes the keys that members make, for any number of contributors and
+// any place of the missing one, with each pad.
+func TestTheSieveMakesTheKeysOfTheMembers(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, pad := range []PadCipher{PadSpeck, PadAES128, PadAES256} {
+		for n := 2; n <= maxDevices; n++ {
+			for place := range n {
+				var e Epoch
+				for i := range e.Perm {
+					e.Perm[i], e.Dyn[i] = byte(r.Uint32()), byte(r.Uint32())
+				}
+				e.Number = uint16(r.Uint32())
+				parts := make([]Heard, n)
+				for i := range parts {
+					parts[i] = Heard{Address: uint8(i + 1), Random: [4]byte{byte(r.Uint32()), byte(r.Uint32()), byte(r.Uint32())}}
+				}
+				guess := r.Uint32() & (guesses - 1)
+				parts[place].Random = [4]byte{byte(guess), byte(guess >> 8), byte(guess >> 16)}
+				next := e.Updated(parts)
+				s := suite(t, pad, SpeckMAC)
+				var beats []beat
+				for a := uint8(1); a <= 3; a++ {
+					beats = append(beats, beat{a, uint8(next.Number & 3), s.SealHeartbeat(&next, a, Authenticated, [3]byte{a, 1, 2})})
+				}
+				f := newSieve(NewMethods(pad, SpeckMAC), &e, parts, place, beats)
+				if !f.passes(guess) || f.passes(guess^1) && f.passes(guess^2) {
+					t.Fatalf("pad %d, %d contributors, place %d: the key is not found", pad, n, place)
+				}
+			}
+		}
+	}
+}
+
 func BenchmarkRepairKey(b *testing.B) {
 	bus, _ := drifting(b, []uint8{1, 2, 3}, func(b *bus) map[uint8]int64 { return unheard(b, 1, 2) })
 	s := bus.j.Repair()
 	p := &s.points[0]
 	parts := ascending(append(p.cycle.contributors(), Heard{Address: 3}))
-	f := newSieve(s.o.Methods, &p.cur, parts, s.next(p))
-	for b.Loop() {
-		parts[2].Random[0]++
-		f.passes(parts)
+	f := newSieve(s.o.Methods, &p.cur, parts, 2, s.next(p))
+	for guess := uint32(0); b.Loop(); guess++ {
+		f.passes(guess)
 	}
 }

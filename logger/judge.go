@@ -219,13 +219,15 @@ func (j *judge) tell(r *recorder, at uint64) {
 	j.out.Reset()
 }
 
-// late settles a frame where it waits, or in the record that names it.
+// late settles a frame where it waits, or in a record that names it, which is
+// behind it by time: a compressed segment is in that order.
 func (j *judge) late(r *recorder, l *cancrypt.Late) {
 	v := mdf.VerdictChange{Bus: j.bus, Verdict: l.Verdict}
 	if l.N == 0 {
 		// Stamps may have been written up to 1 µs later, see mdf.Writer.Frame.
 		v.From, v.To, v.Sender = r.time.recorded(l.From), r.time.recorded(l.Time)+999, l.Sender
 		j.count(l.Verdict)
+		v.Time = max(r.time.recorded(j.now), v.To)
 		r.append(v)
 		return
 	}
@@ -240,6 +242,7 @@ func (j *judge) late(r *recorder, l *cancrypt.Late) {
 		w.e.Verdict = l.Verdict
 	case w.time != 0:
 		v.From, v.To, v.Scope, v.ID, v.Extended = w.time, w.time, mdf.ScopeIdentifier, l.Word.ID(), l.Word&cancrypt.Extended != 0
+		v.Time = max(r.time.recorded(j.now), v.To)
 		r.append(v)
 	}
 	j.waiting.trim()

@@ -173,6 +173,11 @@ func records[T mdf.Record](t testing.TB, f durable.FS) (all []T) {
 func settled(t testing.TB, f durable.FS) []*mdf.Frame {
 	t.Helper()
 	frames, changes := records[*mdf.Frame](t, f), records[mdf.VerdictChange](t, f)
+	for _, c := range changes {
+		if c.Time < c.To { // a compressed segment is in the order of times
+			t.Errorf("a late verdict of %d stands before its frame of %d", c.Time, c.To)
+		}
+	}
 	only := map[uint32]uint8{}
 	for _, s := range records[mdf.Sender](t, f) {
 		if s.HeartbeatOnly {

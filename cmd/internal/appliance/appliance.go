@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -48,6 +49,8 @@ type Options struct {
 	Reloads <-chan os.Signal
 	// card replaces the folder Root as the card: a test's smaller one.
 	card durable.FS
+	// dial replaces TCP on the way to the store: a test's.
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Machine is where /proc and /sys are looked for, "/".
 	Machine string
 }

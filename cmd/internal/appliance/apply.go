@@ -79,7 +79,7 @@ func (a *Appliance) apply(ctx context.Context, c *ota.Candidate) error {
 		if !ok {
 			return nil
 		}
-		next, err := parseSettings(file)
+		next, err := a.parse(file)
 		if err != nil {
 			return err
 		}

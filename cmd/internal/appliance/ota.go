@@ -62,7 +62,7 @@ func (a *Appliance) resume(ctx context.Context, own map[string]string) {
 	if c == nil || c.Files[ota.Config] == nil {
 		return
 	}
-	next, err := parseSettings(c.Files[ota.Config])
+	next, err := a.parse(c.Files[ota.Config])
 	if err != nil {
 		a.log.Error("the configuration on trial is not in force", "error", err)
 		return
@@ -70,7 +70,15 @@ func (a *Appliance) resume(ctx context.Context, own map[string]string) {
 	a.change(func(l *live) { l.recorded = next.wholly(l.settings.Config) })
 }
 
-// parseSettings is a configuration that is not on the card.
+// parse is a configuration that is not on the card.
+func (a *Appliance) parse(file []byte) (*settings, error) {
+	s, err := parseSettings(file)
+	if err == nil {
+		s.dial = a.o.dial
+	}
+	return s, err
+}
+
 func parseSettings(file []byte) (*settings, error) {
 	c, problems := CheckConfig(file)
 	if len(problems) > 0 {
@@ -93,7 +101,7 @@ func (s *settings) wholly(now *config.Config) *settings {
 			b.Filter, b.Control = nil, nil
 		}
 	}
-	return &settings{Config: &c, file: s.file, onCard: s.onCard}
+	return &settings{Config: &c, file: s.file, onCard: s.onCard, dial: s.dial}
 }
 
 // ways are how the keeper reaches the bucket, the judges and the recorder.
@@ -160,7 +168,7 @@ func (a *Appliance) judge(c ota.Candidate) error {
 	next := a.live().settings
 	if file, ok := c.Files[ota.Config]; ok {
 		var err error
-		if next, err = parseSettings(file); err != nil {
+		if next, err = a.parse(file); err != nil {
 			return err
 		}
 		if err := inScope(a.live().settings.Config, next.Config, c.Source); err != nil {
@@ -238,7 +246,7 @@ func (a *Appliance) prove(ctx context.Context, c ota.Candidate) (ota.Outcome, er
 	s := a.live().settings
 	if file, ok := c.Files[ota.Config]; ok {
 		var err error
-		if s, err = parseSettings(file); err != nil {
+		if s, err = a.parse(file); err != nil {
 			return ota.Missed, err
 		}
 		if err := a.delivers(); err != nil {

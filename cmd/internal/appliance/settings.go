@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,6 +49,8 @@ type settings struct {
 	*config.Config
 	file   []byte
 	onCard bool // it is ROOT/config.yaml, and may be written
+	// dial is Options.dial.
+	dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // SHA256 is the hash of the file, in hex.
@@ -91,7 +95,7 @@ func CheckConfig(file []byte) (*config.Config, []config.Problem) {
 
 // loadSettings reads the configuration: the file named, else the card's.
 func loadSettings(card durable.FS, o Options) (*settings, error) {
-	s := &settings{onCard: o.ConfigFile == ""}
+	s := &settings{onCard: o.ConfigFile == "", dial: o.dial}
 	name := o.ConfigFile
 	var err error
 	if s.onCard {

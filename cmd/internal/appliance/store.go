@@ -132,7 +132,7 @@ func s3Options(s *settings, card, state durable.FS, c *clock.Clock) (s3.Options,
 	u := s.Upload
 	o := s3.Options{
 		Endpoint: u.Endpoint, Bucket: u.Bucket, Region: u.Region, PathStyle: u.PathStyle, Mode: string(u.Mode), Proxy: u.Proxy, Stall: u.Stall, Workers: u.Workers, Bandwidth: int64(u.Bandwidth),
-		Synchronised: func() bool { return c.Now().Synchronised }, Now: c.TrustedNow,
+		Synchronised: func() bool { return c.Now().Synchronised }, Now: c.TrustedNow, Dial: s.dial,
 	}
 	var err error
 	if o.AccessKey, err = u.AccessKey.Resolve(nil, os.Getenv); err != nil {

@@ -93,15 +93,17 @@ func (b *bucket) objects() int {
 	return n
 }
 
-// prepareCard writes the configuration and the trust bundle of the demo. The
+// prepareCard writes the configuration and the trust bundle of the demo: so many
+// busy buses, and behind them one whose group section cancrypt describes. The
 // secret stands in it by value, as an operator would type it: the appliance
 // moves it away.
-func (b *bucket) prepareCard(card string, buses int) error {
+func (b *bucket) prepareCard(card string, buses int, cancrypt string) error {
 	var text strings.Builder
 	fmt.Fprintf(&text, "version: 1\ndevice:\n  id: DE300001\n  meta: demo\nlog:\n  flush: 200ms\nbuses:\n")
 	for i := range buses {
 		fmt.Fprintf(&text, "  - interface: sim%d\n", i)
 	}
+	fmt.Fprintf(&text, "  - {interface: sim%d, cancrypt: {role: judge}}\n%s", buses, cancrypt)
 	fmt.Fprintf(&text, "upload:\n  mode: %s\n  endpoint: %s\n  bucket: %s\n  region: %s\n  access_key: %s\n  secret_key: %s\n",
 		b.mode, b.server.URL, demoBucket, demoRegion, b.access, b.secret)
 	if err := os.MkdirAll(card, 0o755); err != nil {
@@ -139,8 +141,8 @@ func (b *bucket) client() (*s3.Client, error) {
 const maxSegment = 1 << 30
 
 // compare reads every segment of the bucket and holds its frames against
-// those that were sent.
-func (b *bucket) compare(ctx context.Context, sent []can.Event) (*report, error) {
+// those that were sent; their verdicts go to v.
+func (b *bucket) compare(ctx context.Context, sent []can.Event, v *verdictLog) (*report, error) {
 	client, err := b.client()
 	if err != nil {
 		return nil, err
@@ -159,7 +161,7 @@ func (b *bucket) compare(ctx context.Context, sent []can.Event) (*report, error)
 		if err != nil {
 			return nil, fmt.Errorf("read %s back: %w", entry.Key, err)
 		}
-		if got, err = appendFrames(got, content); err != nil {
+		if got, err = appendFrames(got, content, v); err != nil {
 			return nil, fmt.Errorf("read %s back: %w", entry.Key, err)
 		}
 		r.Segments++
@@ -171,7 +173,7 @@ func (b *bucket) compare(ctx context.Context, sent []can.Event) (*report, error)
 	return r, nil
 }
 
-func appendFrames(to []can.Event, content []byte) ([]can.Event, error) {
+func appendFrames(to []can.Event, content []byte, v *verdictLog) ([]can.Event, error) {
 	reader, err := mdf.Open(bytes.NewReader(content), int64(len(content)))
 	if err != nil {
 		return nil, err
@@ -179,11 +181,14 @@ func appendFrames(to []can.Event, content []byte) ([]can.Event, error) {
 	if !reader.Finished() {
 		return nil, errors.New("the segment is not finished")
 	}
-	for e, err := range reader.Frames() {
+	for record, err := range reader.Records() {
 		if err != nil {
 			return nil, err
 		}
-		to = append(to, *e)
+		v.take(record)
+		if f, ok := record.(*mdf.Frame); ok {
+			to = append(to, f.Event)
+		}
 	}
 	return to, nil
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"canseal/can"
-	"canseal/can/sim"
 	"canseal/cmd/internal/appliance"
 )
 
@@ -37,9 +36,13 @@ func demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "show the whole way from a bus to a bucket on this machine",
 		Long: `Demo runs the appliance as canseald does, with two replacements: the buses are simulated, and the store
-is embedded. Frames go from two busy buses into MDF4 segments on a temporary card, and from there into a bucket,
+is embedded. Frames go from busy buses into MDF4 segments on a temporary card, and from there into a bucket,
 over TLS with a trust bundle that was made for it. Then everything is read back from the bucket and compared, frame by
-frame: bus, time, identifier, flags, length, data. Any difference ends it with exit code 1.`,
+frame: bus, time, identifier, flags, length, data. Any difference ends it with exit code 1.
+
+One more bus carries a CANcrypt group of four devices, which is attacked for a while: messages are injected, replayed,
+guessed, and changed on their way. The logger judges every frame of it; its verdicts are held against what the
+simulator knows. An attack that passes, or an honest message that is doubted, ends the demo with exit code 1 too.`,
 		Example: "  canseal demo\n  canseal demo --mode low --keep --dir /tmp/demo\n  canseal demo --duration 1m --rate 18000",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -52,8 +55,8 @@ frame: bus, time, identifier, flags, length, data. Any difference ends it with e
 	flags.BoolVar(&d.keep, "keep", false, "keep the temporary folder")
 	flags.StringVar(&d.mode, "mode", "medium", "security mode: low or medium")
 	flags.DurationVar(&d.duration, "duration", 10*time.Second, "how long the buses are busy")
-	flags.IntVar(&d.rate, "rate", 4000, "frames per second over all buses")
-	flags.IntVar(&d.buses, "buses", 2, "number of buses, 1 to 8")
+	flags.IntVar(&d.rate, "rate", 4000, "frames per second over all busy buses")
+	flags.IntVar(&d.buses, "buses", 2, "number of busy buses, 1 to 7")
 	flags.Uint64Var(&d.seed, "seed", 1, "what the buses say; equal seeds say the same")
 	flags.BoolVar(&d.json, "json", false, "print the result as JSON")
 	flags.IntVar(&d.drop, "drop", 0, "lose the n-th frame on the way")
@@ -67,8 +70,8 @@ func (d *demo) check() error {
 		return appliance.Usage(errors.New("--mode high: not in this version"))
 	case d.mode != "low" && d.mode != "medium":
 		return appliance.Usage(fmt.Errorf("--mode: found %q, wanted low or medium", d.mode))
-	case d.buses < 1 || d.buses > 8:
-		return appliance.Usage(fmt.Errorf("--buses: found %d, wanted 1 to 8", d.buses))
+	case d.buses < 1 || d.buses > 7:
+		return appliance.Usage(fmt.Errorf("--buses: found %d, wanted 1 to 7", d.buses))
 	case d.rate < 1 || d.rate > 1_000_000:
 		return appliance.Usage(fmt.Errorf("--rate: found %d, wanted 1 to 1000000", d.rate))
 	case d.duration < time.Second || d.duration > time.Hour:
@@ -89,11 +92,15 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	defer bucket.Close()
-	if err := bucket.prepareCard(d.cardDir(), d.buses); err != nil {
+	group, err := newDemoGroup(d.buses)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(bucket.prepareCard(d.cardDir(), d.buses, group.group.YAML()), group.prepare(d.stateDir())); err != nil {
 		return err
 	}
 	d.say("canseal demo: %v of simulated buses, recorded, sealed, uploaded, read back\n\n", d.duration)
-	sent, end, err := d.record(ctx, bucket)
+	sent, end, err := d.record(ctx, bucket, group)
 	if ctx.Err() != nil {
 		d.tidy()
 		return errors.New("interrupted")
@@ -101,8 +108,13 @@ func (d *demo) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r, err := bucket.compare(ctx, sent)
+	verdicts := newVerdictLog(group.bus)
+	r, err := bucket.compare(ctx, sent, verdicts)
 	if err != nil {
+		return err
+	}
+	r.Group, r.GroupBus = group.judge(verdicts.frames, d.duration), group.bus
+	if err := group.write(d.dir); err != nil {
 		return err
 	}
 	r.Counted, r.Card = int(end.Log.Lost.Sum()), end.Log.Card.State
@@ -150,15 +162,18 @@ func (d *demo) place() error {
 	return err
 }
 
-func (d *demo) cardDir() string { return filepath.Join(d.dir, "card") }
+func (d *demo) cardDir() string  { return filepath.Join(d.dir, "card") }
+func (d *demo) stateDir() string { return filepath.Join(d.dir, "state") }
 
 // record runs the appliance until the simulated buses fall silent, and
 // returns every frame that they carried, and how the appliance was at the end.
-func (d *demo) record(ctx context.Context, b *bucket) (sent []can.Event, end appliance.Facts, err error) {
-	busy := sim.Mixed(d.seed)
-	busy.Rate, busy.Buses, busy.Start, busy.Duration, busy.Pace = d.rate, d.buses, time.Now().UnixNano(), d.duration, 1
-	source := &witness{drop: d.drop, Source: sim.New(busy)}
-	a, err := appliance.Build(ctx, appliance.Options{Root: d.cardDir(), StateDir: filepath.Join(d.dir, "state"), Source: source})
+func (d *demo) record(ctx context.Context, b *bucket, g *demoGroup) (sent []can.Event, end appliance.Facts, err error) {
+	buses, err := d.source(g)
+	if err != nil {
+		return nil, end, err
+	}
+	source := &witness{drop: d.drop, Source: buses}
+	a, err := appliance.Build(ctx, appliance.Options{Root: d.cardDir(), StateDir: d.stateDir(), Source: source})
 	if err != nil {
 		return nil, end, err
 	}

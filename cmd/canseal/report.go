@@ -30,6 +30,8 @@ type report struct {
 	Bytes    int64         `json:"bytes"`
 	Dir      string        `json:"dir"`
 	Kept     bool          `json:"kept"`
+	Group    *groupReport  `json:"cancrypt"`
+	GroupBus uint8         `json:"cancrypt_bus"`
 }
 
 // kinds counts the frames sent.
@@ -53,7 +55,10 @@ func (k *kinds) count(f *can.Frame) {
 	}
 }
 
-func (r *report) ok() bool { return r.Lost == 0 && r.Extra == 0 && r.Sent > 0 && r.Segments > 0 }
+func (r *report) ok() bool { return r.equal() && len(r.Group.Problems) == 0 }
+
+// equal reports whether all came back as it was sent.
+func (r *report) equal() bool { return r.Lost == 0 && r.Extra == 0 && r.Sent > 0 && r.Segments > 0 }
 
 // hold compares what was sent with what came back, frame by frame in the
 // order of time. A frame that differs in anything is one lost and one too many.
@@ -88,8 +93,12 @@ func (r *report) differs(how string, e *can.Event) {
 	}
 }
 
+// byTime sorts; events of equal times by bus.
 func byTime(events []can.Event) {
-	sort.SliceStable(events, func(a, b int) bool { return events[a].Time < events[b].Time })
+	sort.SliceStable(events, func(a, b int) bool {
+		x, y := &events[a], &events[b]
+		return x.Time < y.Time || x.Time == y.Time && x.Bus < y.Bus
+	})
 }
 
 // same compares all that a frame is: bus, time, direction, identifier, flags,
@@ -116,13 +125,15 @@ func (r *report) text() string {
 	line("frames sent", "%9s   %s classic, %s FD, %d remote, %d error", thousands(r.Sent),
 		thousands(r.Kinds.Classic), thousands(r.Kinds.FD), r.Kinds.Remote, r.Kinds.Error)
 	line("in the bucket", "%9s   in %d segments, %.1f MB", thousands(r.Got), r.Segments, float64(r.Bytes)/1e6)
-	if r.ok() {
+	if r.equal() {
 		line("lost", "%9s   bus, time, identifier, flags, length and data of every frame are equal", "0")
 	} else {
 		line("lost", "%9s   and %s that were never sent", thousands(r.Lost), thousands(r.Extra))
 		line("of these counted", "%9s   in the log, as gaps; card: %s", thousands(r.Counted), r.Card)
 		line("first", "%s", r.First)
 	}
+	fmt.Fprintln(&b)
+	r.Group.lines(r.GroupBus, line)
 	fmt.Fprintln(&b)
 	line("mode", "%s", r.security())
 	r.where(&b, line)

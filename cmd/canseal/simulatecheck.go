@@ -82,9 +82,14 @@ type identity struct {
 	bus      uint8
 }
 
-// readVerdicts reads segments of one session, in the order given; bus 0: all.
+// newVerdictLog takes the frames of one bus; 0: of all.
+func newVerdictLog(bus uint8) *verdictLog {
+	return &verdictLog{bus: bus, open: map[identity][]int{}, sender: map[identity]uint8{}}
+}
+
+// readVerdicts reads segments of one session, in the order given.
 func readVerdicts(names []string, bus uint8) ([]simulate.Judged, error) {
-	l := verdictLog{bus: bus, open: map[identity][]int{}, sender: map[identity]uint8{}}
+	l := newVerdictLog(bus)
 	for _, name := range names {
 		if err := l.read(name); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -189,9 +190,10 @@ func TestTodaysDriveIsThereWithinTheHour(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBox(t)
 			b.o.Order = order
-			down := true
+			var down atomic.Bool
+			down.Store(true)
 			b.store.fault = func(r request) error {
-				if down {
+				if down.Load() {
 					return refusal(uploader.Network)
 				}
 				if r.verb == "create" {
@@ -209,7 +211,7 @@ func TestTodaysDriveIsThereWithinTheHour(t *testing.T) {
 				}
 				pass(23 * time.Hour)
 			}
-			down = false
+			down.Store(false)
 			pass(time.Hour + 15*time.Minute) // the network is noticed within 15 min
 			there := 0
 			for _, n := range today {

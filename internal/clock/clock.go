@@ -69,6 +69,7 @@ type Options struct {
 type Clock struct {
 	read  func() Reading
 	build time.Time
+	won   chan struct{}
 
 	mu     sync.Mutex
 	known  time.Time
@@ -88,7 +89,7 @@ type Clock struct {
 
 // New looks at the clock and fixes the offset.
 func New(o Options) *Clock {
-	c := &Clock{read: o.Read, build: o.Build}
+	c := &Clock{read: o.Read, build: o.Build, won: make(chan struct{}, 1)}
 	if c.read == nil {
 		c.read = System
 	}

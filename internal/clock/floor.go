@@ -36,8 +36,22 @@ func (c *Clock) TrustedNow() time.Time {
 func (c *Clock) AcceptTrust(t time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	before := c.trustFloor()
 	c.trust = latest(c.trust, c.believable(t)).UTC()
+	if c.trustFloor().Sub(before) < worthSaving {
+		return
+	}
+	select {
+	case c.won <- struct{}{}:
+	default:
+	}
 }
+
+// worthSaving is the gain of the trust floor that is saved at once.
+const worthSaving = time.Hour
+
+// Won speaks when the trust floor has risen by an hour or more: time to Save.
+func (c *Clock) Won() <-chan struct{} { return c.won }
 
 // ResetTrust lowers the trust floor to the build time: an operator's word, given
 // at the machine.

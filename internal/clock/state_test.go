@@ -78,3 +78,40 @@ func saved(f *memfs.FS, now string) error {
 	m := &machine{wall: since1970(at(now))}
 	return clock.New(clock.Options{Read: m.read, Build: at("2026-11-20")}).Save(f)
 }
+
+func TestTrustThatWasWonIsWorthSaving(t *testing.T) {
+	c := clock.New(clock.Options{Build: at("2026-11-20"), Read: func() clock.Reading { return clock.Reading{Wall: at("2026-11-20").UnixNano()} }})
+	won := func() bool {
+		select {
+		case <-c.Won():
+			return true
+		default:
+			return false
+		}
+	}
+	for _, row := range []struct {
+		accepted time.Time
+		want     bool
+	}{{at("2026-11-20").Add(-time.Hour), false}, {at("2026-11-20").Add(24 * time.Hour), true}, {at("2026-11-20").Add(24*time.Hour + time.Minute), false}, {at("2026-11-20").AddDate(73, 0, 0), false}} {
+		c.AcceptTrust(row.accepted)
+		if got := won(); got != row.want {
+			t.Errorf("accepted at %s: worth saving %v, want %v", row.accepted, got, row.want)
+		}
+	}
+}
+
+func TestDropTrustKeepsWhatIsKnown(t *testing.T) {
+	f := memfs.New()
+	c := clock.New(clock.Options{Build: at("2026-11-20"), Read: func() clock.Reading { return clock.Reading{Wall: at("2026-11-20").Add(time.Hour).UnixNano()} }})
+	c.AcceptTrust(at("2026-11-20").Add(30 * time.Minute))
+	if err := c.Save(f); err != nil {
+		t.Fatal(err)
+	}
+	if err := clock.DropTrust(f); err != nil {
+		t.Fatal(err)
+	}
+	known, trust, err := clock.Load(f)
+	if err != nil || !trust.IsZero() || !known.Equal(at("2026-11-20").Add(time.Hour)) {
+		t.Errorf("known %s, trust %s, %v", known, trust, err)
+	}
+}

@@ -8,7 +8,8 @@
 //	medium   https    inside TLS, UNSIGNED-PAYLOAD, checksum              tls
 //
 // In both, every request is signed (SigV4), and the object's SHA-256 travels
-// as a ready-made header x-amz-checksum-sha256 that the store compares. It is
+// as a ready-made header x-amz-checksum-sha256 that the store compares, and so
+// does that of each part of a multipart upload. It is
 // never a trailer, which some stores refuse, and never UNSIGNED-PAYLOAD over
 // http, where bytes could be changed on the way. A scheme that contradicts
 // the mode is an error of New; no fallback leads from one mode to another.
@@ -30,6 +31,10 @@
 // way for Options.Stall ends. Link-local, multicast, unspecified and metadata
 // addresses are refused after the name is resolved.
 //
+// Options.Bandwidth is shared by all connections and counts what is written to
+// the wire, in pieces of a tenth of a second, so that a slow link never looks
+// like a dead one.
+//
 // # Answers
 //
 // The head of an answer has one Stall from the end of the request, and 64 KiB.
@@ -40,6 +45,7 @@
 //	2xx to PUT and HEAD  none are read       a connection with a body on it is closed
 //	refusal, redirect    64 KiB, one Stall   judged by its status, and by what has come of its text
 //	page of a list       4 MiB               error; a list has at most 1000 pages
+//	about an upload      1 MiB               error; 200 with an Error in it is a refusal
 //	object               the caller's limit  error
 //
 // An ETag or version id that no receipt can hold (over 1024 bytes, not

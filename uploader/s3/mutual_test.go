@@ -98,6 +98,27 @@ func TestServersThatVerifyDevices(t *testing.T) {
 	}
 }
 
+// While a fleet goes from one authority to another, a server knows both, with a
+// list of each.
+func TestTwoAuthoritiesOfDevices(t *testing.T) {
+	now := time.Now()
+	p, d := newPKI(t), newDevices(t, now)
+	store := gateway.Start(t, gateway.Options{Access: access, Secret: secret, Buckets: []string{bucket}})
+	cert, key := pemOf(t, p.server)
+	der, err := d.other.List(now, day)
+	must(t, err)
+	for _, kind := range []string{front.Nginx, front.HAProxy} {
+		door := front.Start(t, front.Options{
+			Kind: kind, Upstream: strings.TrimPrefix(store.URL, "http://"), Cert: cert, Key: key,
+			CA: certs.EncodeCertificates(d.authority.Certificate, d.other.Certificate), List: append(d.list(t, now, day), certs.EncodeList(der)...),
+		})
+		w := world{url: door.URL, mode: "high", bundle: p.bundle}
+		meet(t, w, d.identity["good"], kind+": of the old authority", uploader.Confirmed, "")
+		meet(t, w, d.identity["wrong CA"], kind+": of the new authority", uploader.Confirmed, "")
+		meet(t, w, d.identity["revoked"], kind+": revoked", uploader.Identity, "CN=A1B2C3D4")
+	}
+}
+
 // meet writes an object as a device, and wants it stored (Confirmed) or refused
 // with a class and a hint.
 func meet(t *testing.T, w world, id *certs.Identity, name string, want uploader.Class, hint string) {

@@ -187,7 +187,8 @@ func (a *Appliance) poke() {
 	}
 }
 
-// saveClock keeps the record floor: every ten minutes, and at the end.
+// saveClock keeps the floors: every ten minutes, when trust was won, and at the
+// end.
 func (a *Appliance) saveClock(ctx context.Context) error {
 	tick := time.NewTicker(10 * time.Minute)
 	defer tick.Stop()
@@ -199,6 +200,7 @@ func (a *Appliance) saveClock(ctx context.Context) error {
 		case <-ctx.Done():
 			return a.clock.Save(a.state)
 		case <-tick.C:
+		case <-a.clock.Won():
 		}
 	}
 }

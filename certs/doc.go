@@ -1,6 +1,7 @@
-// Package certs decides which servers are trusted: it reads the trust bundle
-// certs_server.p7b, judges a server's chain by it, and holds a small
-// certificate authority for the demo and for tests.
+// Package certs decides which servers are trusted, and says who a device is: it
+// reads the trust bundle certs_server.p7b, judges a server's chain by it, joins a
+// device's certificate with its key, and holds a certificate authority for a
+// small fleet.
 //
 // # The bundle
 //
@@ -57,4 +58,31 @@
 //
 // RSA keys below 1024 bits are refused by the standard library and by every
 // setting here; SHA-1 and MD5 signatures are refused below an anchor.
+//
+// A server's certificate without a SAN counts for its common name where that is
+// allowed (AllowCN), and the very certificate is in the bundle and in date. For
+// this one rule the whole check of the chain is done here and not by crypto/tls.
+//
+// # A device's identity
+//
+//	device.crt            card           leaf first, issuers behind it; no key
+//	device.key            state folder   PKCS#8 in PEM, mode 0600, made there
+//	device.key.next       state folder   of a request that is under way
+//	device.key.previous   state folder   of the certificate before
+//
+// OpenIdentity joins the certificate with whichever key fits, so that at no cut
+// of a renewal (SettleKey) a device is without one. The certificate must be a
+// client's (clientAuth, digitalSignature, no CA), of a key that servers take, in
+// date with its issuers, and each certificate behind it must have signed the one
+// before. An IdentityError has reason, certificate and remedy; its Dates are a
+// question of the clock, as with servers. Everybody who signs uses
+// Identity.Signer, a crypto.Signer.
+//
+// Request asks for a certificate; SignDetached lets the present one speak for the
+// request, Signer.Verify finds that out.
+//
+// # An authority
+//
+// Authority issues roots, servers, devices and both, and signs revocation lists
+// that go on from one to the next. It takes up keys and certificates of OpenSSL.
 package certs

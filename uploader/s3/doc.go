@@ -6,8 +6,9 @@
 //	mode     scheme   body on the wire                                    proved
 //	low      http     aws-chunked, each 64 KiB chunk signed, checksum     plain
 //	medium   https    inside TLS, UNSIGNED-PAYLOAD, checksum              tls
+//	high     the same, and the device shows who it is                     tls
 //
-// In both, every request is signed (SigV4), and the object's SHA-256 travels
+// In all, every request is signed (SigV4), and the object's SHA-256 travels
 // as a ready-made header x-amz-checksum-sha256 that the store compares, and so
 // does that of each part of a multipart upload. It is
 // never a trailer, which some stores refuse, and never UNSIGNED-PAYLOAD over
@@ -17,6 +18,18 @@
 // In mode low nothing the other side says is proved: not its answers, not a
 // download, not "stored". In mode medium no byte of HTTP, and no signature,
 // leaves before the server has proved who it is (package certs).
+//
+// In mode high the device's certificate goes out after that, when the server
+// asks for it; a server that does not ask gets nothing. Options.Identity is
+// called for each such handshake. A server refuses a device in many ways:
+//
+//	seen                                                      class
+//	alert 42-46, 48, 116 on the first read, TLS 1.3           identity: the session protects it
+//	400 or 403 as a page of HTML, or 495, 496, after asking   identity: nginx, and rules of haproxy
+//	alert 40, 42-46, 48, 116 in a TLS 1.2 handshake           identity_suspected: anybody could say it
+//	the same before any certificate                           network: anybody could say it
+//
+// RefusedError tells which, of which certificate, and what to look at.
 //
 // # Requests
 //

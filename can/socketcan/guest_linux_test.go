@@ -14,7 +14,7 @@ func TestGuestRunsTheRealBusTests(t *testing.T) {
 	if os.Getenv("CANTEST_IF") != "" {
 		t.Skip("this is the guest, or a machine with a CAN interface of its own")
 	}
-	vmtest.Require(t, "24 tests of can/socketcan on a real SocketCAN (or set CANTEST_IF)")
+	vmtest.Require(t, "26 tests of can/socketcan on a real SocketCAN (or set CANTEST_IF)")
 	out := vmtest.Run(t, vmtest.Guest{
 		Tests:  map[string]string{"/can.test": "canseal/can/socketcan"},
 		Host:   installed("cangen", "canplayer", "candump"),

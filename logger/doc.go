@@ -8,6 +8,7 @@
 //	keeper     owns what is sealed: seal lines, repair of failed segments, retention
 //	press      one thread of the lowest priority: .raw -> .tmp, one segment at a time
 //	teller     hands lines to events.jsonl
+//	judges     of buses with CANcrypt: the recorder's, before it records
 //
 //	source ─► capture ─► queue ─► recorder ─► SPLIT.MF4.part ─► SPLIT.MF4 ─► keeper ─► seal.log
 //	                       │          ▲                                         │
@@ -108,6 +109,36 @@
 // With Pin a resume by the signal also writes a mark (71), and the segments that are
 // open until the next pause are pinned, until pinned segments take half of the card.
 //
+// # Judging
+//
+// A bus may have a judge (Bus.Judge, package cancrypt). It sees every frame of its
+// bus, also those that the filter or the control leaves out, before they are
+// recorded:
+//
+//	queue ─► judge ─► wait ─► filter, control ─► segment
+//	           │       └─ at most 12 ms of stamps: until a preamble's message has come
+//	           ├─ verdict: into the frame, while it is in the queue
+//	           ├─ later: CANseal_Verdict, by identifier and time, or sender and interval
+//	           ├─ security events: CANseal_Security, one a second for each sender and kind,
+//	           │  with a count; a line of events.jsonl, one a minute
+//	           └─ start keys that were proven: state/seenN, by a goroutine of its own
+//
+// So nearly all verdicts stand in the frames, and CANseal_Verdict is left for what
+// only a heartbeat, seconds later, can settle. Nothing waits for longer than a flush.
+// Losses reach the judge too, each before the frames behind it. Frames with
+// ciphertext are marked by the table. The head of each segment names judge and table,
+// and who sends what; with JudgeOptions.Plaintext decrypted data stands in a group of
+// its own.
+//
+// The judge's clock is the kernel's stamp without the steps of the clock, so that no
+// limit breaks when the clock is set. On a quiet bus it follows the clock, 200 ms
+// behind; a replay has its own time.
+//
+// A judge that has missed a heartbeat is mended by a search on a thread of the lowest
+// priority; what was recorded as not judged stays so. Without a key everything that
+// needs one is not judged, and the status says why. Continue keeps a judge whose
+// settings have not changed in step.
+//
 // # Errors of the card
 //
 // An error of a write or a sync is final for its file. The recorder closes it, opens
@@ -206,6 +237,8 @@
 //	control   24 MiB over all buses, taken as it is used
 //	keeper    64 KiB to hash; a listing of the card while it looks
 //	press     6 MiB while it works (mdf.Compress)
+//	judge     1 MB a bus, 1 MB of pending frames, 4 MB for a repair, taken as it
+//	          is used; 0.5 MB of start keys at most
 //
 // Nothing per frame is allocated or logged.
 package logger

@@ -165,3 +165,30 @@ func FuzzSignature(f *testing.F) {
 		}
 	})
 }
+
+// Going back is going back to trust: of certificates that a bundle no longer
+// holds, and of those that its lists name.
+func TestWhatABundleHasWithdrawn(t *testing.T) {
+	now := time.Now()
+	a, err := NewAuthority("a", now, time.Hour)
+	must(t, err)
+	b, err := NewAuthority("b", now, time.Hour)
+	must(t, err)
+	server, err := a.Issue(now, time.Hour, "host")
+	must(t, err)
+	before := bundle(t, a.Certificate.Raw)
+	both := bundle(t, armour("CERTIFICATE", a.Certificate.Raw), armour("CERTIFICATE", b.Certificate.Raw))
+	a.Revoke(server.Leaf, now)
+	list, err := a.List(now, time.Hour)
+	must(t, err)
+	with := bundle(t, armour("CERTIFICATE", a.Certificate.Raw), armour("X509 CRL", list))
+	for _, c := range []struct {
+		name         string
+		present, old *Bundle
+		want         int
+	}{{"the same", before, before, 0}, {"one more", both, before, 0}, {"one less", before, both, 1}, {"a list", with, before, 1}, {"the list gone", before, with, 0}} {
+		if got := c.present.Withdrawn(c.old); len(got) != c.want {
+			t.Errorf("%s: %q", c.name, got)
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"canseal/cmd/internal/appliance"
+	"canseal/config/ota"
 	"canseal/logger"
 	"canseal/segment"
 )
@@ -124,6 +125,9 @@ func statusText(d *appliance.Facts) string {
 	}
 	if c := d.TLS.Device; c != nil {
 		line("identity", "%s, %d days left%s", printable(c.Subject), c.DaysLeft, map[bool]string{true: ": ask for a new certificate"}[c.RenewDue])
+	}
+	for _, text := range settingsText(&d.Settings) {
+		line("settings", "%s", text)
 	}
 	if d.System.DriveEnd != nil {
 		line("drive end", "%s", driveEndText(d))
@@ -246,6 +250,26 @@ func uploadText(d *appliance.Facts) string {
 		text += fmt.Sprintf("; %d segments sent, %d wait", d.Upload.Sent.Segments, d.Upload.Queue.Segments)
 	}
 	return text
+}
+
+// settingsText tells what of the settings is on trial or was refused, and why
+// nothing is taken; nothing else is worth a line.
+func settingsText(s *ota.Status) (lines []string) {
+	names := []string{"config.yaml", "certs_server.p7b", "device.crt"}
+	for i, f := range []ota.Fact{s.Config, s.Bundle, s.Identity} {
+		if f.State == "settled" {
+			continue
+		}
+		text := fmt.Sprintf("%s: %s", names[i], f.State)
+		if f.Reason != "" {
+			text += ": " + printable(f.Reason)
+		}
+		lines = append(lines, text)
+	}
+	if s.Reason != "" {
+		lines = append(lines, printable(s.Reason))
+	}
+	return lines
 }
 
 func rotateCommand() *cobra.Command {

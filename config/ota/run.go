@@ -16,8 +16,7 @@ var pauses = []time.Duration{time.Minute, 5 * time.Minute, 20 * time.Minute}
 const (
 	pausedFor   = time.Minute    // after a round trip with current that failed
 	retrySigned = 24 * time.Hour // running time after which a signed candidate that a trial refused is tried anew
-	blockedFor  = time.Minute    // while the card has a configuration that is not in force
-	idle        = time.Hour      // without a policy
+	glance      = time.Minute    // between two looks at the card
 )
 
 // String names the component.
@@ -65,7 +64,7 @@ func (k *Keeper) work(ctx context.Context) time.Duration {
 		}
 	}
 	if blocked := k.look(ctx, ways); blocked {
-		return blockedFor
+		return glance
 	}
 	if due := k.polled.Add(ways.Every); ways.polls() && (k.polled.IsZero() || !time.Now().Before(due)) {
 		k.poll(ctx, ways)
@@ -81,9 +80,9 @@ func (w *Ways) polls() bool { return w.Policy == "signed" || w.Policy == "bucket
 
 // pause is how long nothing is due.
 func (k *Keeper) pause(ways *Ways) time.Duration {
-	wait := idle
+	wait := glance
 	if ways.polls() {
-		wait = time.Until(k.polled.Add(ways.Every))
+		wait = min(wait, time.Until(k.polled.Add(ways.Every)))
 	}
 	for _, w := range []which{settings, identity} {
 		if k.unfinished[w] {

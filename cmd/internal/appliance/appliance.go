@@ -164,9 +164,10 @@ func (a *Appliance) configure(ctx context.Context) error {
 	return nil
 }
 
-// takeState takes the state folder for this process.
+// takeState takes the state folder for this process, once; from then on nothing
+// is written below ROOT while the card is not there.
 func (a *Appliance) takeState() error {
-	if a.lock != nil {
+	if a.present != nil {
 		return nil
 	}
 	if err := os.MkdirAll(a.o.StateDir, 0o700); err != nil {
@@ -181,6 +182,8 @@ func (a *Appliance) takeState() error {
 	default:
 		a.lock = lock
 	}
+	a.present = logger.WatchCard(a.o.Root, a.state)
+	a.card = guarded{a.card, a.present}
 	return nil
 }
 
@@ -190,8 +193,6 @@ func (a *Appliance) openState(ctx context.Context) error {
 	if err := a.takeState(); err != nil {
 		return err
 	}
-	a.present = logger.WatchCard(a.o.Root, a.state)
-	a.card = guarded{a.card, a.present}
 	if err := writeSchema(a.card); err != nil {
 		a.log.Warn("schema not written", "error", err)
 	}

@@ -15,6 +15,9 @@ import (
 // errAgain ends a run so that the next is built from other settings.
 var errAgain = errors.New("other settings: again from the start")
 
+// errSource: a source that stands in for the buses works once.
+var errSource = errors.New("the source of frames cannot be opened again")
+
 // effect is what a changed setting asks for, the mildest first.
 type effect uint8
 
@@ -99,11 +102,13 @@ func (a *Appliance) apply(ctx context.Context, c *ota.Candidate) error {
 func (a *Appliance) record(ctx context.Context, next *settings) error {
 	now := a.live().recorded
 	a.mark()
-	switch effectOf(now.Config, next.Config) {
-	case again:
+	switch e := effectOf(now.Config, next.Config); {
+	case e >= rebuilt && a.o.Source != nil:
+		return errSource
+	case e == again:
 		a.again(errAgain)
 		return nil
-	case rebuilt:
+	case e == rebuilt:
 		return a.rebuild(ctx, next)
 	}
 	if now.SHA256() == next.SHA256() {
@@ -155,9 +160,6 @@ type rebuilding struct {
 }
 
 func (a *Appliance) rebuild(ctx context.Context, next *settings) error {
-	if a.o.Source != nil {
-		return errors.New("the source of frames cannot be opened again")
-	}
 	r := rebuilding{next, make(chan error, 1)}
 	select {
 	case a.rebuilds <- r:

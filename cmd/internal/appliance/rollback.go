@@ -66,14 +66,8 @@ func weakerBundle(c *config.Config, card durable.FS, text []byte, at time.Time) 
 	if now == nil {
 		return nil, nil // nothing is trusted now: whatever comes is more, and wanted
 	}
-	trusted := map[string]bool{}
-	for _, cert := range now.Certificates {
-		trusted[cert.SHA256] = true
-	}
-	for _, cert := range before.Certificates {
-		if !trusted[cert.SHA256] {
-			why = append(why, fmt.Sprintf("it trusts %.100q, which the present one does not", cert.Subject))
-		}
+	for _, what := range now.Withdrawn(before) {
+		why = append(why, "it trusts what the present one does not: "+what)
 	}
 	return why, nil
 }

@@ -15,6 +15,7 @@
 //	Slots        the six key slots of a device and who may change them
 //	Suite        one-time pad, signatures, sequences, heartbeats, AES pairs, FD frames and FD heartbeats
 //	Judge        a passive observer of one group on one bus, classical or FD: verdicts and security events
+//	Member       an active member of a group, classical or FD
 //	Limiter      one event of each sender and kind in a period, with a count
 //	Device       the device's side of pairings
 //	Configurator the other side: generates, saves and erases keys
@@ -155,6 +156,64 @@
 // of 16 bytes. Numbers are whole, so a replay is known as far back as its key.
 // Cycles, candidates, proofs and repair are the same.
 //
+// # The member (5.7)
+//
+// It sends heartbeats and secured messages, verifies those of others and delivers
+// what is authentic. It holds one state, not candidates: what it counted, counts.
+//
+//	                 GROUP            500 ms, 2 members           a cycle with update
+//	OFF ────────────► JOIN ─────────────────────────────► SYNC ────────────────────► GROUPED
+//	 ▲                ▲ │ fewer than 2: the state before,  │                            │ │
+//	 │ the last cycle │ └► with its key, again after 5 s   │   2 event times alone, or  │ │ own identifier received,
+//	 │ is over        ├────────────────────────────────────┴── somebody is heard for ───┘ │ collision in the data
+//	 │                │                                        2 cycles, but not right     ▼
+//	any               └──────────── 3 clean event times, or the operator ─────────────── SILENT
+//
+// A GROUP frame of another configured member leads from each state to JOIN. The
+// rows are the table transitions.
+//
+//	heartbeat      sent when its event time is over, or as the answer to the one that opens a
+//	               cycle, if the inhibit time is over by then or 20 ms later; Vouch asks for an
+//	               early one, the inhibit time after the last cycle, so that everybody can answer
+//	first one      10-30 ms after Dyn0, by the lowest address
+//	not on the bus as the cycle closes: withdrawn (Outgoing.Until)
+//	SILENT         no heartbeat, ALERT; own messages go on, the others' are verified
+//	lost itself    starts a cycle, the inhibit time after the last one
+//	Leave          one more heartbeat with bit 5; OFF, with keys wiped as far as a program can
+//
+// The caller gives it every frame, its own ones too as soon as they are on the bus
+// (can.Tx): only then do they count, so that all members count the same.
+//
+// GROUP frames. Before its first one a member listens for 0.3-0.42 s: who boots
+// meanwhile hears it. Two rules go beyond the text, which has members that boot
+// one by one ignore each other for ever. A start in which fewer than two members
+// were heard does not keep anybody, nor the judge, from following another one. And
+// an own start is put off, once, until everybody takes one again who may count his
+// 5 s from a frame that was heard. So a group stands 6.2 s after its last member
+// boots, mostly at once (TestMembersThatBootApart).
+//
+// With GroupOnce the member starts the group once in a boot, after 2 s of listed
+// frames of which none was right, and never again; with Visit it has only listened
+// before, and leaves in the first cycle after it.
+//
+// Manipulation. A frame with an own identifier that is not can.Tx, remote frames
+// included, is an injection. A bit error in the data field while an own listed
+// frame is under way is a collision; one without a place is a suspicion, which
+// silences only with SilentOnHint.
+//
+// Promises: nothing is delivered that was not sent by a holder of the key, but for
+// a guess of 16 bits (method 1, 2; FD 32, AES pairs about 60), and nothing twice.
+// Whoever holds another key than the others says so within two cycles, and all
+// agree again within 5 s and the window after that, once frames flow
+// (TestMembersUnderLossDelayAndAttack, TestTwoAndTwoMembersFindTogetherAgain).
+// Messages of method 0 are forgeable and need AllowMethod0. Memory is bounded: 256
+// heartbeat-only messages wait for each sender. In the steady state nothing is
+// allocated, but by AES.
+//
+// With CANcrypt FD members 1-15 make the key; those above only listen, follow it
+// and send secured messages. They start no group: one that boots late waits for the
+// next start.
+//
 // # Pairings (5.8)
 //
 // A configurator and one device, in the context that is the device's address. The
@@ -206,26 +265,27 @@
 //
 // # Requirements
 //
-// Of R1..R20 of cancrypt.md 3 these are met here, each by the test beside it; the
-// others belong to parts that are not in the package yet.
+// R1..R20 of cancrypt.md 3, each with tests of it.
 //
-//	R1  at most 15 devices              TestJudgesThatAreRefused
-//	R2  group and pairing start         TestVectors/group_start, pair_start; TestTwoPartiesGenerateAKeyAndPairOnIt
+//	R1  at most 15 devices              TestJudgesThatAreRefused, TestMembersThatAreRefused, TestFifteenMembersShareARollingKey
+//	R2  group and pairing start         TestVectors/group_start, pair_start; TestMembersThatBootApart; TestTwoPartiesGenerateAKeyAndPairOnIt
 //	R3  keys are never readable         TestNothingPrintsAKey, TestR3NothingThatHoldsAKeyPrintsIt, TestNothingPrintsTheKeysOfAPairing
 //	R4  who may save and erase          TestR3AndR4WhoMaySaveAndErase, TestSaveNeedsFreshBits
-//	R5  key updates                     TestVectors/group_key_update, pair_bit_update; TestR5AndR6PairingUpdatesItsKeyBitByBit
-//	R6  previous key                    TestPreviousKeyInItsGrace
+//	R5  key updates                     TestVectors/group_key_update, pair_bit_update; TestFifteenMembersShareARollingKey; TestR5AndR6PairingUpdatesItsKeyBitByBit
+//	R6  previous key                    TestPreviousKeyInItsGrace, TestMemberTakesThePreviousKeyInItsGrace
 //	R7  pads, AES, additional inputs    TestVectors/one_time_pad, pad_*, extra_inputs; TestJudgeUnderOtherPads
 //	R8  checksum and its initializer    TestVectors/message_table_checksum, secured_message
 //	R9  heartbeat                       TestVectors/heartbeat, heartbeat_pads
+//	R10 event and inhibit times         TestHeartbeatsAreAnsweredAndStartedEarly
 //	R11 preamble, partial encryption    TestVectors/secured_message, secured_message_sig2
 //	R12 10 ms                           TestEachVerdict/preamble without message; TestNoAttackReaches/preamble without message
-//	R13 key chosen by the counter       TestPreviousKeyInItsGrace
-//	R14 listed and not authenticated    TestEachVerdict/message without preamble
-//	R15 streams                         TestVectors/stream, stream_mixed; TestStreams
-//	R16 AES pair                        TestVectors/advanced_aes128; TestAESPairs
-//	R19 after one heartbeat, or two     TestEachVerdict/vouched, vouched twice; TestNewMemberVouchesFromItsThirdCycle
+//	R13 key chosen by the counter       TestPreviousKeyInItsGrace, TestMemberTakesThePreviousKeyInItsGrace
+//	R14 listed and not authenticated    TestEachVerdict/message without preamble; TestMembersUnderLossDelayAndAttack
+//	R15 streams                         TestVectors/stream, stream_mixed; TestStreams, TestWhatIsSentIsDelivered
+//	R16 AES pair                        TestVectors/advanced_aes128; TestAESPairs, TestWhatIsSentIsDelivered
+//	R17 injection, collision            TestInjectionSilencesTheHeartbeat, TestCollisions
 //	R18 serial number                   TestVectors/pair_start; TestR18SerialNumberBindsAPairing
+//	R19 after one heartbeat, or two     TestEachVerdict/vouched, vouched twice; TestDeliveryPolicies; TestNewMemberVouchesFromItsThirdCycle
 //	R20 replaceable functions           see "Another profile" for how far
 //
 // # Readings of the profile

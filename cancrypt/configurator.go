@@ -79,11 +79,11 @@ var configuratorRows = map[pairMessage]func(*Configurator, Control){
 	{PairPaired, CodeAck, true}:        (*Configurator).granted,
 }
 
-// Frame takes a frame of the bus; frames come in the order of their stamps, and
-// never those that this configurator sent.
+// Frame takes a frame of the bus; frames come in the order of their stamps. Its
+// own ones may come back when they are on the bus, with Dir can.Tx.
 func (c *Configurator) Frame(e *can.Event, out *PairOut) {
 	c.advance(e.Time, e.Time-1, out)
-	if in, ok := c.receive(&e.Frame); ok {
+	if in, ok := c.receive(e); ok {
 		c.control(in)
 	}
 	c.proceed()
@@ -273,7 +273,7 @@ func (c *Configurator) again() {
 }
 
 func (c *Configurator) advance(now, until int64, out *PairOut) {
-	c.now, c.out = now, out
+	c.now, c.out = max(c.now, now), out
 	c.tidy()
 	for {
 		at := c.deadline()
@@ -302,15 +302,15 @@ func (c *Configurator) missed() {
 	}
 }
 
-// cycleClosed holds an agreed bit until the device's ACK. After a silent cycle
-// a window passes, so that a late claim does not fall into the next one.
+// cycleClosed holds an agreed bit until the device's ACK. When nothing was seen a
+// delayed claim may be late: it must not fall into the next window.
 func (c *Configurator) cycleClosed(result outcome) {
 	switch {
 	case c.state == PairIdle:
 	case result == agreed:
 		c.hold = c.now + answerTime
-	case c.cycle.seen == 0:
-		c.pause = c.now + bitWindow
+	case c.cycle.seen == 0 && !c.o.Methods.Direct():
+		c.pause = c.now + silencePause
 	}
 }
 

@@ -83,11 +83,11 @@ var deviceRows = map[pairMessage]func(*Device, Control){
 	{PairPaired, CodeEraseKey, true}:  (*Device).erase,
 }
 
-// Frame takes a frame of the bus; frames come in the order of their stamps, and
-// never those that this device sent.
+// Frame takes a frame of the bus; frames come in the order of their stamps. Its
+// own ones may come back when they are on the bus, with Dir can.Tx.
 func (d *Device) Frame(e *can.Event, out *PairOut) {
 	d.advance(e.Time, e.Time-1, out)
-	in, ok := d.receive(&e.Frame)
+	in, ok := d.receive(e)
 	if !ok {
 		return
 	}
@@ -129,7 +129,7 @@ func (d *Device) Leave(now int64, out *PairOut) {
 }
 
 func (d *Device) advance(now, until int64, out *PairOut) {
-	d.now, d.out = now, out
+	d.now, d.out = max(d.now, now), out
 	for at := d.deadline(); at <= until; at = d.deadline() {
 		if closed, result := d.elapsed(at); closed && result == agreed {
 			d.accepted()

@@ -14,13 +14,16 @@ type incoming struct {
 
 // receive takes a frame from the bus. It returns the control message of the
 // other side that the frame carries or completes, if it does.
-func (p *pairing) receive(f *can.Frame) (in incoming, ok bool) {
+func (p *pairing) receive(e *can.Event) (in incoming, ok bool) {
+	f := &e.Frame
 	w := WordOf(f)
 	switch {
 	case f.Flags&^can.Extended != 0:
+	case e.Dir == can.Tx:
+		p.sent(w, e)
 	case w == p.o.Claims[0] || w == p.o.Claims[1]:
 		if f.Len == 0 {
-			p.claimSeen(uint8(bit(w == p.o.Claims[1], 1)))
+			p.claimSeen(e.Time, uint8(bit(w == p.o.Claims[1], 1)))
 		}
 	case w == p.own.Word:
 		p.posed(f)

@@ -1,5 +1,7 @@
 package cancrypt
 
+import "canseal/can"
+
 // bitCycle is one round of bit generation (P1.12): each side claims 0 or 1 at a
 // time of its own; when the claims differ, who has claimed which is a secret of
 // the two.
@@ -48,6 +50,20 @@ func (p *pairing) openCycle() {
 	}
 }
 
+// sent takes an own frame that is on the bus: the configurator's window begins
+// with its BIT, which may have waited.
+func (p *pairing) sent(w Word, e *can.Event) {
+	c := &p.cycle
+	late := e.Time - (c.end - bitWindow)
+	if !c.open || p.sender != 0 || w != p.own.Word || e.Frame.Len != 3 || Code(e.Frame.Data[0]>>4) != CodeBit || late <= 0 {
+		return
+	}
+	c.end += late
+	if c.claim != never {
+		c.claim += late
+	}
+}
+
 // claim sends the own claim, unless it has become so late that the other side
 // might take it for one of the next window.
 func (p *pairing) claim() {
@@ -60,9 +76,10 @@ func (p *pairing) claim() {
 	p.out.Frames = append(p.out.Frames, frameOf(p.o.Claims[c.mine], nil))
 }
 
-// claimSeen takes a claim frame of the bus.
-func (p *pairing) claimSeen(id uint8) {
-	if c := &p.cycle; c.open {
+// claimSeen takes a claim frame of the bus. One that was on the bus before the
+// window opened, and was read late, is not of this cycle.
+func (p *pairing) claimSeen(at int64, id uint8) {
+	if c := &p.cycle; c.open && at >= c.end-bitWindow {
 		c.seen, c.other = c.seen+1, id
 	}
 }

@@ -10,13 +10,14 @@ import (
 
 // Times and limits of pairings (P1.9, P1.12, 5.8), in ns.
 const (
-	answerTime  = 100 * millisecond    // to the answer of a request
-	answerTries = 3                    // of a request
-	bitWindow   = 25 * millisecond     // of a bit cycle, from its BIT
-	claimSpread = 20 * millisecond     // in which a delayed claim is sent
-	claimLate   = 24 * millisecond     // from which a claim is not sent any more
-	bitAgain    = 5 * millisecond      // a BIT sooner after another one is the same
-	guessPause  = 10_000 * millisecond // after three failed proofs
+	answerTime   = 100 * millisecond    // to the answer of a request
+	answerTries  = 3                    // of a request
+	bitWindow    = 25 * millisecond     // of a bit cycle, from its BIT
+	claimSpread  = 20 * millisecond     // in which a delayed claim is sent
+	claimLate    = 24 * millisecond     // from which a claim is not sent any more
+	silencePause = 100 * millisecond    // after a bit cycle in which nothing was seen
+	bitAgain     = 5 * millisecond      // a BIT sooner after another one is the same
+	guessPause   = 10_000 * millisecond // after three failed proofs
 
 	keyBits        = 128
 	periodStep     = 100 * millisecond

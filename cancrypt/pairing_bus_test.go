@@ -175,7 +175,13 @@ func (w *wire) step() {
 
 func (w *wire) deliver(f flight) {
 	for i, s := range []side{w.c, w.d} {
-		if i == f.from || w.random.Float64() < w.lose {
+		if i == f.from {
+			var out PairOut
+			s.Frame(&can.Event{Time: w.now, Dir: can.Tx, Frame: f.frame}, &out)
+			w.put(i, &out)
+			continue
+		}
+		if w.random.Float64() < w.lose {
 			continue
 		}
 		if w.late > 0 {

@@ -11,7 +11,7 @@ import (
 // be grouped and paired at once.
 
 func (l *loop) receiveDevice(e *can.Event) {
-	if d := l.n.o.Device; d != nil && e.Kind == can.KindFrame && e.Dir != can.Tx {
+	if d := l.n.o.Device; d != nil && e.Kind == can.KindFrame {
 		d.Frame(e, &l.pair)
 	}
 }

@@ -238,7 +238,7 @@ func (l *pairLoop) tick() {
 }
 
 func (l *pairLoop) receive(e *can.Event) {
-	if e.Kind == can.KindFrame && e.Dir != can.Tx {
+	if e.Kind == can.KindFrame {
 		l.side.Frame(e, &l.out)
 		l.send()
 	}

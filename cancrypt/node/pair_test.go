@@ -155,3 +155,29 @@ func TestAMemberIsPairedWhileTheGroupGoesOn(t *testing.T) {
 		time.Sleep(time.Second)
 	})
 }
+
+func TestBlankDevicesGetTheKeyOfTheirGroup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPairTest(t)
+		p.open = true
+		var stops []func()
+		var stores []Store
+		for d := range uint8(3) {
+			p.theirs, p.o.Device = inMemory(), d+2
+			stores, stops = append(stores, p.theirs), append(stops, p.device())
+		}
+		var done []uint8
+		err := Introduce(t.Context(), p.o, []uint8{2, 3, 4, 9}, keyOf(7), PairRun{Open: p.h.open}, func(d uint8) { done = append(done, d) })
+		if e := (*PairError)(nil); !errors.As(err, &e) || e.Reason != cancrypt.AbortTimeout || len(done) != 3 {
+			t.Errorf("device 9 is not there: %v; done %v", err, done)
+		}
+		for i, s := range stores {
+			if k, err := s.Key(Holder{}, GroupSlot); err != nil || k != keyOf(7) {
+				t.Errorf("device %d: %v", i+2, err)
+			}
+		}
+		for _, stop := range stops {
+			stop()
+		}
+	})
+}

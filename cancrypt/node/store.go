@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -66,7 +67,7 @@ type Entry struct {
 	Bus    string    `json:"bus,omitempty"`
 	Device uint8     `json:"device,omitempty"`
 	Slot   uint8     `json:"slot"`
-	From   string    `json:"from"` // FromProvisioning, FromPairing
+	From   string    `json:"from"` // FromProvisioning, FromPairing, FromHere
 	At     time.Time `json:"at"`   // by the clock of this box
 }
 
@@ -74,6 +75,7 @@ type Entry struct {
 const (
 	FromProvisioning = "provisioned"
 	FromPairing      = "paired"
+	FromHere         = "made"
 )
 
 // Holder says whose key it is.
@@ -218,6 +220,16 @@ func (s Store) Erase(h Holder, slot uint8) (bool, error) {
 		}), nil
 	})
 	return found, err
+}
+
+// Make fills a slot that holds no key with a random one.
+func (s Store) Make(h Holder, slot uint8) error {
+	r := record{Entry: Entry{Bus: h.Bus, Device: h.Device, Slot: slot, From: FromHere}}
+	rand.Read(r.Key[:]) // never fails
+	if err := checkEntries([]record{r}); err != nil {
+		return err
+	}
+	return s.put([]record{r})
 }
 
 // put adds keys, all or none. A key that is there already stays as it is.

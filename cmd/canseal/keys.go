@@ -26,7 +26,7 @@ func keysCommand() *cobra.Command {
 hold the same key shows when they pair, or when a group's heartbeats verify. What changes here counts for canseald from
 its next start.`,
 	}
-	cmd.AddCommand(keysInit(), keysList(), keysErase(), keysProvision())
+	cmd.AddCommand(keysInit(), keysList(), keysNew(), keysErase(), keysProvision())
 	return cmd
 }
 
@@ -112,6 +112,32 @@ func printKeys(w io.Writer, rows []keyRow) {
 func holderFlags(cmd *cobra.Command, h *node.Holder) {
 	cmd.Flags().StringVar(&h.Bus, "bus", "", "interface whose own key is meant (default: the key of every bus)")
 	cmd.Flags().Uint8Var(&h.Device, "device", 0, "address of the device that a configurator holds the key for (default: this box's own key)")
+}
+
+func keysNew() *cobra.Command {
+	var at place
+	var h node.Holder
+	cmd := &cobra.Command{
+		Use:   "new SLOT",
+		Short: "make a key of this box's own",
+		Long: `New fills an empty slot of this box with a random key, that of a new group for instance; canseal pair --preset brings it to
+the devices.`,
+		Example: "  canseal keys new --bus can0 3 && canseal pair --interface can0 --device 7 --on 4 --erase 3 --save 3 --preset 3",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			slots, err := slotNumbers(args)
+			if err != nil {
+				return appliance.Usage(err)
+			}
+			if err := os.MkdirAll(at.stateDir(), 0o700); err != nil {
+				return err
+			}
+			return at.store().Make(h, slots[0])
+		},
+	}
+	at.flags(cmd)
+	cmd.Flags().StringVar(&h.Bus, "bus", "", "interface whose key is meant (default: the key of every bus)")
+	return cmd
 }
 
 func keysErase() *cobra.Command {

@@ -32,6 +32,7 @@ type pairing struct {
 	preset    uint8
 	hold      time.Duration
 	noVerify  bool
+	group     []uint
 	accept    bool
 	open      bool
 	serial    string
@@ -60,6 +61,8 @@ before the device does; then both are paired on it once more, which proves that 
 Who may save and erase: a pairing on slot k reaches slots up to k; a blank device takes one key into any slot. Saving
 into a slot that holds a key needs an erase before.
 
+With --group several blank devices get this box's key of slot 3, a new one if it has none: the first grouping of a vehicle.
+
 With --accept this box is the device: it waits to be paired, until interrupted. --open lets it be paired without a key.
 On a bus where canseald is a member with that address, stop it meanwhile: it takes the frames for an attack.
 
@@ -68,6 +71,7 @@ A first key can be brought in a file instead: canseal keys provision. Do not run
 		Example: `  canseal pair --interface can0 --device 3 --save 4          # a blank device: its first key
   canseal pair --interface can0 --device 3 --on 4 --save 3 --preset 3   # the group's key
   canseal pair --interface can0 --device 3 --on 4 --erase 2 --save 2
+  canseal pair --interface can0 --group 2,3,4               # blank devices: the group's key for all
   canseal pair --interface can0 --device 1 --accept --open   # this box is the blank device`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -90,6 +94,7 @@ func (p *pairing) flags(cmd *cobra.Command) {
 	f.Uint8Var(&p.preset, "preset", 0, "save this box's own key of this slot, instead of a new one")
 	f.DurationVar(&p.hold, "hold", 0, "stay paired for so long before unpairing")
 	f.BoolVar(&p.noVerify, "no-verify", false, "do not pair on a saved key once more")
+	f.UintSliceVar(&p.group, "group", nil, "blank devices, by address, that get the group's key one after the other")
 	f.BoolVar(&p.accept, "accept", false, "be the device, and wait to be paired")
 	f.BoolVar(&p.open, "open", false, "with --accept: pair without a key too (commissioning, in a trusted place)")
 	f.StringVar(&p.serial, "serial", "", "serial number that pairings are bound to, 16 hex digits; any: what the device says")
@@ -111,6 +116,9 @@ func (p *pairing) run(ctx context.Context) error {
 	}
 	if p.accept {
 		return p.serve(ctx)
+	}
+	if p.group != nil {
+		return p.introduce(ctx)
 	}
 	plan, err := p.plan()
 	if err != nil {
@@ -165,7 +173,7 @@ func (p *pairing) settle() (err error) {
 	switch {
 	case p.iface == "":
 		return appliance.Usage(errors.New("wanted --interface"))
-	case p.device < 1 || p.device > 15:
+	case p.group == nil && (p.device < 1 || p.device > 15):
 		return appliance.Usage(fmt.Errorf("--device: found %d, wanted 1 to 15", p.device))
 	}
 	return nil
@@ -249,8 +257,12 @@ func (p *pairing) serve(ctx context.Context) error {
 // bus is how both sides are run on a real one.
 func (p *pairing) bus() node.PairRun {
 	var ids []socketcan.ID
-	for _, w := range p.o.Words() {
-		ids = append(ids, socketcan.ID{Number: w.ID(), Extended: w&cancrypt.Extended != 0})
+	o := p.o
+	for _, d := range append([]uint{uint(p.device)}, p.group...) {
+		o.Device = uint8(d)
+		for _, w := range o.Words() {
+			ids = append(ids, socketcan.ID{Number: w.ID(), Extended: w&cancrypt.Extended != 0})
+		}
 	}
 	return node.PairRun{
 		Open: func() (node.Port, error) {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"canseal/cancrypt"
 	"canseal/cancrypt/node"
 	"canseal/cmd/internal/appliance"
 	"canseal/internal/vmtest"
@@ -48,29 +49,33 @@ func TestGuestPairing(t *testing.T) {
 		t.Skip("runs in the guest of TestTwoProcessesPairOnAVcan")
 	}
 	g := &guestPair{t: t, iface: iface, ours: t.TempDir(), theirs: t.TempDir()}
-	stop := g.accept("--open")
-	g.pair("--save", "4", "--json")
+	stop := g.accept("--open", "--period", "2s")
+	g.pair("--save", "4", "--no-verify", "--json", "--period", "2s")
+	g.pair("--on", "4", "--period", "2s")
 	g.sameKeys(4)
 	g.noKeyWasSaid()
-	if _, err := g.try("--on", "4", "--erase", "5"); err == nil || !strings.Contains(err.Error(), "not allowed") {
-		t.Errorf("erased above its level: %v", err)
-	}
+	g.refused("not allowed", "--on", "4", "--erase", "5", "--period", "2s") // above its level
 	stop()
 
-	stop = g.accept() // not opened
-	if _, err := g.try(); err == nil || !strings.Contains(err.Error(), "not allowed") {
-		t.Errorf("paired without a key: %v", err)
-	}
+	stop = g.accept()        // not opened
+	g.refused("not allowed") // without a key
 	if os.Getenv("CANSEAL_SOAK") != "" {
 		g.pair("--on", "4", "--save", "1", "--hold", "2500ms")
 		g.sameKeys(4, 1)
 		g.pair("--on", "4", "--erase", "1")
-		g.direct()
 	}
 	g.sameKeys(4)
 	g.pair("--on", "4", "--erase", "4", "--hold", "1500ms")
 	g.sameKeys()
 	stop()
+	if os.Getenv("CANSEAL_SOAK") != "" {
+		g.direct()
+		stop = g.accept("--open")
+		if out, err := g.run("--group", "3"); err != nil {
+			t.Errorf("group: %v\n%s", err, out)
+		}
+		stop()
+	}
 }
 
 // accept runs the device until stop is called.
@@ -105,7 +110,12 @@ func (g *guestPair) accept(args ...string) (stop func()) {
 
 // try runs the configurator and returns what it said.
 func (g *guestPair) try(args ...string) (string, error) {
-	cmd := exec.Command("/canseal", append([]string{"pair", "--interface", g.iface, "--device", "3", "--state", g.ours}, args...)...)
+	return g.run(append([]string{"--device", "3"}, args...)...)
+}
+
+// run runs canseal pair on the configurator's side.
+func (g *guestPair) run(args ...string) (string, error) {
+	cmd := exec.Command("/canseal", append([]string{"pair", "--interface", g.iface, "--state", g.ours}, args...)...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -122,15 +132,43 @@ type said struct{ text string }
 
 func (s *said) Error() string { return s.text }
 
-func (g *guestPair) pair(args ...string) string {
+// pair wants a pairing to succeed.
+func (g *guestPair) pair(args ...string) {
 	g.t.Helper()
 	begun := time.Now()
-	out, err := g.try(args...)
+	out, err := g.patiently(args...)
 	if err != nil {
 		g.t.Fatalf("pair %v: %v\n%s", args, err, out)
 	}
 	g.t.Logf("pair %v: %.2f s\n%s", args, time.Since(begun).Seconds(), out)
-	return out
+}
+
+// refused wants it to fail for a reason.
+func (g *guestPair) refused(why string, args ...string) {
+	g.t.Helper()
+	if out, err := g.patiently(args...); err == nil || !strings.Contains(err.Error(), why) {
+		g.t.Errorf("pair %v: %v, want %q\n%s", args, err, why, out)
+	}
+}
+
+// patiently tries again where a process was late by more than the profile's
+// times, as happens on a machine that is busy with other things.
+func (g *guestPair) patiently(args ...string) (out string, err error) {
+	for range 8 {
+		out, err = g.try(args...)
+		if err == nil || strings.Contains(out, ": saved") {
+			return out, err
+		}
+		late := false
+		for _, r := range []cancrypt.AbortReason{cancrypt.AbortTimeout, cancrypt.AbortManipulation, cancrypt.AbortBusy} {
+			late = late || strings.Contains(err.Error(), r.String())
+		}
+		if !late {
+			return out, err
+		}
+		g.t.Logf("pair %v: %v", args, err)
+	}
+	return out, err
 }
 
 // sameKeys wants these slots, and no others, on both sides, with equal keys.

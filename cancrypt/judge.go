@@ -116,8 +116,7 @@ type Judge struct {
 	suite   *Suite
 	members addresses
 	passive [256]bool // members that only listen and send, FD
-	senders addresses // addresses that produce a group AES record
-	pairs   addresses // that produce an AES record of scope 1 only
+	listing listing
 
 	candidates []*candidate // the first leads
 	n          uint64
@@ -182,15 +181,7 @@ func NewJudge(o JudgeOptions) (*Judge, error) {
 			return nil, wrong("judge", "heartbeat-only identifiers of members that are not listed", w)
 		}
 	}
-	for _, r := range o.Table.Records() {
-		switch {
-		case o.FD:
-		case r.Cipher == AESPair && r.Scope == 0:
-			j.senders.add(r.Producer)
-		case r.Cipher == AESPair:
-			j.pairs.add(r.Producer)
-		}
-	}
+	j.listing = newListing(o.Table, o.Control, o.FD)
 	return j, nil
 }
 

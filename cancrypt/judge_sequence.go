@@ -6,37 +6,23 @@ import "canseal/can"
 // an AES pair, or nothing of that (P1.10).
 func (j *Judge) preamble(c *candidate, sender uint8, b *[8]byte) {
 	head := readPreamble(b)
-	if j.names.add(sender); j.plain(sender, &head) {
+	j.names.add(sender)
+	switch j.listing.kind(sender, &head) {
+	case plainHead:
 		s := &c.sequences[slot(sender, head.Context)]
 		if head.Epilog {
 			j.progress(c, s, s.epilog(j.at, &head, b), b)
 			return
 		}
 		j.arm(c, s, sender, b, head, false)
-		return
-	}
-	switch {
-	case j.senders.has(sender):
+	case pairHead:
 		j.arm(c, &c.sequences[slot(sender, 0)], sender, b, Preamble{Count: 1}, true)
-	case j.pairs.has(sender):
+	case otherHead:
 		j.say(c, j.at, can.NotJudged)
 	default: // never a frame of this sender
 		j.wrongSignature(c, sender, c.curKey)
 		j.say(c, j.at, can.SignatureWrong)
 	}
-}
-
-// plain reports whether a preamble or epilog names a record of its sender.
-func (j *Judge) plain(sender uint8, p *Preamble) bool {
-	r := j.o.Table.Announced(p.Word)
-	named := r != nil && r.Producer == sender
-	if p.Context == 0 {
-		return !j.o.FD && named && r.Scope == 0 && r.Cipher != AESPair
-	}
-	if sender != 0 && sender != p.Context {
-		return false
-	}
-	return named && r.Scope == 1 || p.Word == j.o.Control+Word(sender)
 }
 
 // arm starts a sequence; the one that was pending ends.

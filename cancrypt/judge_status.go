@@ -85,7 +85,8 @@ func (j *Judge) Ciphertext(f *can.Frame) bool {
 	}
 	sender := uint8(w & 15)
 	head := readPreamble((*[8]byte)(f.Data[:8]))
-	return !j.plain(sender, &head) && (j.senders.has(sender) || j.pairs.has(sender))
+	k := j.listing.kind(sender, &head)
+	return k == pairHead || k == otherHead
 }
 
 func (j *Judge) sealed(f *can.Frame) bool {

@@ -4,14 +4,16 @@ package cancrypt
 type listing struct {
 	table   *Table
 	control Word      // of address 0
+	fd      bool      // CANcrypt FD: preambles are those of pairings only
 	senders addresses // addresses that produce a group AES record
 	pairs   addresses // that produce an AES record of scope 1
 }
 
-func newListing(t *Table, control Word) listing {
-	l := listing{table: t, control: control}
+func newListing(t *Table, control Word, fd bool) listing {
+	l := listing{table: t, control: control, fd: fd}
 	for _, r := range t.Records() {
 		switch {
+		case fd:
 		case r.Cipher == AESPair && r.Scope == 0:
 			l.senders.add(r.Producer)
 		case r.Cipher == AESPair:
@@ -48,7 +50,7 @@ func (l *listing) plain(sender uint8, p *Preamble) bool {
 	r := l.table.Announced(p.Word)
 	named := r != nil && r.Producer == sender
 	if p.Context == 0 {
-		return named && r.Scope == 0 && r.Cipher != AESPair
+		return !l.fd && named && r.Scope == 0 && r.Cipher != AESPair
 	}
 	if sender != 0 && sender != p.Context {
 		return false

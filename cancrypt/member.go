@@ -155,7 +155,7 @@ func NewMember(o MemberOptions) (*Member, error) {
 	if err := m.check(); err != nil {
 		return nil, err
 	}
-	m.listing = newListing(o.Table, o.Control)
+	m.listing = newListing(o.Table, o.Control, o.FD)
 	if m.active() {
 		m.own[o.Control+Word(o.Address)] = true
 	}

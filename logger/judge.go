@@ -273,10 +273,11 @@ func (j *judge) plainAt(p cancrypt.Plain, t int64) mdf.Plain {
 // event counts a security event and passes it on, but not too often.
 func (j *judge) event(r *recorder, e cancrypt.SecurityEvent) {
 	j.events[e.Kind]++
-	if c, passes := j.records.Add(e, j.now); passes {
+	now := max(j.now, e.Time)
+	if c, passes := j.records.Add(e, now); passes {
 		j.record(r, c)
 	}
-	if c, passes := j.lines.Add(e, j.now); passes {
+	if c, passes := j.lines.Add(e, now); passes {
 		j.line(r, c)
 	}
 }
@@ -333,6 +334,30 @@ func (j *judge) look(r *recorder) {
 	if j.since == 0 || was.State != j.state.State {
 		j.since = r.o.Clock.Now().Time
 		r.note(mdf.State{Bus: j.bus, State: j.state.State})
+	}
+}
+
+// memberReport is what Report hands in.
+type memberReport struct {
+	bus   uint8
+	e     cancrypt.SecurityEvent
+	state can.State
+}
+
+// report records what a member says.
+func (r *recorder) report(m memberReport) {
+	j := r.judges.by[m.bus%buses]
+	if j == nil {
+		return
+	}
+	if m.e.Time == 0 {
+		m.e.Time = r.o.Clock.Now().Wall
+	}
+	if m.e.Time = r.time.judged(m.e.Time); m.e.Kind != 0 {
+		j.event(r, m.e)
+	}
+	if m.state != 0 {
+		r.note(mdf.State{Time: r.time.recorded(m.e.Time), Bus: m.bus, State: m.state})
 	}
 }
 

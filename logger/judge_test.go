@@ -598,3 +598,111 @@ func TestAMissedHeartbeatIsRepairedWhileRecording(t *testing.T) {
 		}
 	})
 }
+
+// What a member on this machine sees stands in the log too.
+func TestReportsOfAMember(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard())
+		r.o.Buses[0].Judge = traceJudge(t, "clean-small")
+		r.start()
+		for range 5 {
+			r.logger.Report(1, cancrypt.SecurityEvent{Kind: 18, Sender: 3}, can.CryptSilent)
+			time.Sleep(100 * time.Millisecond)
+		}
+		r.logger.Report(2, cancrypt.SecurityEvent{Kind: 18, Sender: 3}, 0) // of a bus without a judge
+		time.Sleep(3 * time.Second)
+		r.stop()
+		var count uint64
+		list := records[mdf.Security](t, r.card)
+		for _, s := range list {
+			count += s.Count
+			if s.Kind != mdf.Collision || s.Sender != 3 || s.Bus != 1 {
+				t.Errorf("%+v", s)
+			}
+		}
+		silent := 0
+		for _, s := range records[mdf.State](t, r.card) {
+			if s.State == can.CryptSilent {
+				silent++
+			}
+		}
+		if count != 5 || len(list) > 2 || silent != 5 || !r.has("cancrypt: collision 1") {
+			t.Errorf("%d events in %d records, %d states", count, len(list), silent)
+		}
+	})
+}
+
+// beside mixes heartbeat-only frames into a trace.
+func beside(all []can.Event, id uint32) (mixed []can.Event, places map[int]bool) {
+	places = map[int]bool{}
+	for i, e := range all {
+		mixed = append(mixed, e)
+		if i%100 == 99 {
+			places[len(mixed)] = true
+			mixed = append(mixed, can.Event{Time: e.Time + 1000, Bus: e.Bus, Frame: can.Frame{ID: id, DLC: 1, Len: 1}})
+		}
+	}
+	return mixed, places
+}
+
+func TestHeartbeatOnlyFramesAreVouchedForInTheLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard())
+		judge := traceJudge(t, "clean-small")
+		judge.Options.HeartbeatOnly = map[cancrypt.Word]uint8{0x7A0: judge.Options.Members[0]}
+		r.o.Buses[0].Judge = judge
+		r.o.SplitSize = 150_000
+		r.start()
+		mixed, places := beside(traceFrames(t, "clean-small", r.clocks.read().Wall), 0x7A0)
+		r.play(mixed)
+		r.stop()
+		codes := map[can.Verdict]int{}
+		for i, e := range settled(t, r.card) {
+			if places[i] {
+				codes[e.Verdict]++
+			} else if e.Verdict == can.Vouched || e.Verdict == can.VouchedTwice {
+				t.Errorf("frame %d of %03X is %v", i, e.Frame.ID, e.Verdict)
+			}
+		}
+		if codes[can.VouchedTwice] < len(places)/2 || codes[can.Unvouched]+codes[can.NotListed] > 0 {
+			t.Errorf("%v of %d", codes, len(places))
+		}
+	})
+}
+
+// Frames that wait in a pre-trigger have their verdicts too, and what a filter
+// leaves out is judged all the same.
+func TestWhatIsLeftOutIsJudgedToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard())
+		judge := traceJudge(t, "clean-small")
+		r.o.Buses[0].Judge = judge
+		r.o.Buses[0].Filter = []Filter{{Rule: can.Rule{First: 0x170, Last: 0x17F, Reject: true}}, {Rule: can.Rule{First: 0, Last: 0x7FF, Remote: true}}}
+		r.o.Buses[0].Control = &Control{Signal: Signal{ID: 0x7F1, Length: 8, Factor: 1}, StartAt: 2, StopAt: 1, PreTrigger: 3 * time.Second}
+		r.start()
+		all := traceFrames(t, "clean-small", r.clocks.read().Wall)
+		steer := func(at int64, value byte) can.Event {
+			return can.Event{Time: at, Bus: 1, Frame: can.Frame{ID: 0x7F1, DLC: 1, Len: 1, Data: [64]byte{value}}}
+		}
+		half := 4000
+		events := append(append([]can.Event(nil), all[:half]...), steer(all[half-1].Time+1000, 0))
+		events = append(append(events, all[half:half+1500]...), steer(all[half+1500-1].Time+1000, 3))
+		events = append(events, all[half+1500:]...)
+		r.play(events)
+		r.stop()
+		codes := map[can.Verdict]int{}
+		inPause := 0
+		for _, e := range settled(t, r.card) {
+			if judge.Options.Table.Find(cancrypt.WordOf(&e.Frame)) == nil {
+				continue
+			}
+			codes[e.Verdict]++
+			if e.Time > all[half].Time && e.Time < all[half+1500].Time {
+				inPause++
+			}
+		}
+		if codes[can.Authentic] == 0 || codes[can.Pending]+codes[can.NotJudged]+codes[can.MessageWithoutPreamble] > 0 || inPause == 0 {
+			t.Errorf("verdicts %v, %d in the pause", codes, inPause)
+		}
+	})
+}

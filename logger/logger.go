@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"canseal/can"
+	"canseal/cancrypt"
 	"canseal/segment"
 )
 
@@ -113,6 +115,17 @@ func (l *Logger) Rotate(ctx context.Context, final bool) (segment.Name, error) {
 		return name, nil
 	case <-ctx.Done():
 		return name, fmt.Errorf("seal segment %s: %w", name, ctx.Err())
+	}
+}
+
+// Report records what a member on this machine says of itself: a security event,
+// limited as those of judges are, and, if it is not 0, its state. The bus must have
+// a judge. e.Time is a stamp of the kernel, 0 is now. It does not wait for the card.
+func (l *Logger) Report(bus uint8, e cancrypt.SecurityEvent, state can.State) {
+	select {
+	case l.recorder.reports <- memberReport{bus, e, state}:
+	default:
+		l.o.Log.Warn("event of a member not recorded: too many at once", "bus", bus, "kind", e.Kind)
 	}
 }
 

@@ -45,6 +45,7 @@ type recorder struct {
 	states  stateBoard
 
 	judges   judges
+	reports  chan memberReport
 	repairs  repairs
 	unjudged error         // why judges is empty
 	time     timeline      // for the judges
@@ -64,7 +65,7 @@ func newRecorder(l *Logger) *recorder {
 	}
 	r.time.offset = r.offset
 	r.judges, r.unjudged = newJudges(&l.o)
-	r.repairs = newRepairs()
+	r.repairs, r.reports = newRepairs(), make(chan memberReport, 256)
 	return r
 }
 
@@ -106,6 +107,8 @@ func (r *recorder) run() error {
 			r.tick()
 		case f := <-r.repairs.found:
 			r.mend(f)
+		case m := <-r.reports:
+			r.report(m)
 		case do := <-r.asked:
 			do(r)
 		}

@@ -27,7 +27,7 @@ func BenchmarkMemberUnlisted(b *testing.B) {
 func BenchmarkMemberReceivesAPair(b *testing.B) {
 	w, m := benchMember(b)
 	a := w.nodes[0].m
-	data := []can.Frame{classical(secured, []byte{1, 2, 3, 4, 5, 6, 7, 8})}
+	data := []can.Frame{frameOf(secured, []byte{1, 2, 3, 4, 5, 6, 7, 8})}
 	var pairs []can.Event
 	var out, from MemberOut
 	for range 60000 {
@@ -58,7 +58,7 @@ func BenchmarkMemberReceivesAPair(b *testing.B) {
 func BenchmarkMemberSends(b *testing.B) {
 	w, _ := benchMember(b)
 	a := w.nodes[0].m
-	data := []can.Frame{classical(secured, []byte{1, 2, 3, 4, 5, 6, 7, 8})}
+	data := []can.Frame{frameOf(secured, []byte{1, 2, 3, 4, 5, 6, 7, 8})}
 	var out MemberOut
 	b.ReportAllocs()
 	for b.Loop() {

@@ -92,7 +92,7 @@ func TestFifteenActiveAndTheMostPassiveMembers(t *testing.T) {
 
 // R14 for FD: what is not authentic is not delivered.
 func TestForgedFDFramesAreNotDelivered(t *testing.T) {
-	classic := classical(fdOwn, []byte{1, 2, 3, 4, 5, 6, 7, 8})
+	classic := frameOf(fdOwn, []byte{1, 2, 3, 4, 5, 6, 7, 8})
 	for name, c := range map[string]struct {
 		change  func(f *can.Frame)
 		counter Counter
@@ -129,7 +129,7 @@ func TestAClassicalHeartbeatIsWrongInAnFDGroup(t *testing.T) {
 	w := groupingFD(t, SpeckMAC, 1, 2, 3)
 	w.nodes[2].down = true
 	h := w.nodes[0].m.suite.SealHeartbeat(&w.nodes[0].m.cur, 3, Authenticated, [3]byte{1, 2, 3})
-	w.inject(w.now, classical(control+3, h[:]))
+	w.inject(w.now, frameOf(control+3, h[:]))
 	w.run(5)
 	if n := w.nodes[0].m.Counters()[BadHeartbeat]; n != 1 || w.nodes[0].m.cycle.open {
 		t.Errorf("%d heartbeat failures", n)

@@ -25,7 +25,7 @@ func FuzzMember(f *testing.F) {
 		var out MemberOut
 		for len(b) >= 2 {
 			n := min(int(b[1]&63), len(b)-2)
-			frame := classical(word(b[0]), b[2:2+min(n, 8)])
+			frame := frameOf(word(b[0]), b[2:2+min(n, 8)])
 			if b[1]&0x40 != 0 || n > 8 {
 				frame = frameFD(word(b[0]), 0, b[2:2+n])
 			}

@@ -178,7 +178,7 @@ func (m *Member) verified(s *sequence, t *tally, seq uint16, key int) {
 	m.decrypt(s, seq, key)
 	for i := range s.messages[:s.got] {
 		msg := &s.messages[i]
-		d := Delivery{Time: s.refs[1+i].time, Sender: s.sender, Verdict: can.Authentic, Frame: classical(msg.Record.Word, msg.Data[:msg.Len])}
+		d := Delivery{Time: s.refs[1+i].time, Sender: s.sender, Verdict: can.Authentic, Frame: frameOf(msg.Record.Word, msg.Data[:msg.Len])}
 		if !s.pair && s.messages[0].Record.Signature == CRCXor {
 			d.Verdict = can.ChecksumOK
 		}
@@ -213,14 +213,4 @@ func (m *Member) wrongSignature(sender uint8, key uint32) {
 	if t.failures[sender] == 9 {
 		m.event(UnderGuessing, sender)
 	}
-}
-
-// classical returns a classical data frame.
-func classical(w Word, data []byte) can.Frame {
-	f := can.Frame{ID: w.ID(), DLC: uint8(len(data)), Len: uint8(len(data))}
-	if w&Extended != 0 {
-		f.Flags = can.Extended
-	}
-	copy(f.Data[:], data)
-	return f
 }

@@ -77,14 +77,14 @@ func (m *Member) seal(messages []Message) {
 		m.o.Random(m.random[:])
 		head, data := m.suite.SealPair(&m.cur, at, first, m.random)
 		m.emit(m.onControl(head[:]), until)
-		m.emit(classical(first.Record.Word, data[:]), until)
+		m.emit(frameOf(first.Record.Word, data[:]), until)
 		return
 	}
 	preamble, epilog := m.suite.Seal(&m.cur, at, messages)
 	m.emit(m.onControl(preamble[:]), until)
 	for i := range messages {
 		msg := &messages[i]
-		m.emit(classical(msg.Record.Word, msg.Data[:msg.Len]), until)
+		m.emit(frameOf(msg.Record.Word, msg.Data[:msg.Len]), until)
 	}
 	if len(messages) > 1 {
 		m.emit(m.onControl(epilog[:]), until)
@@ -110,7 +110,7 @@ func (m *Member) control(c Control, until int64) {
 
 // onControl returns a frame of the own control ID.
 func (m *Member) onControl(data []byte) can.Frame {
-	return classical(m.o.Control+Word(m.o.Address), data)
+	return frameOf(m.o.Control+Word(m.o.Address), data)
 }
 
 func (m *Member) emit(f can.Frame, until int64) {

@@ -57,13 +57,13 @@ func TestTwoMembersFormAGroupAndTalk(t *testing.T) {
 		t.Errorf("%d key updates in 5 s", n)
 	}
 	for _, word := range []Word{secured, 0x191} {
-		if err := w.nodes[0].send(classical(word, []byte{1, 2, 3})); err != nil {
+		if err := w.nodes[0].send(frameOf(word, []byte{1, 2, 3})); err != nil {
 			t.Fatal(err)
 		}
 	}
 	w.run(10)
 	got := w.nodes[1].delivered
-	if len(got) != 2 || got[0].Verdict != can.Authentic || got[0].Frame != classical(secured, []byte{1, 2, 3}) || got[1].Sender != 1 {
+	if len(got) != 2 || got[0].Verdict != can.Authentic || got[0].Frame != frameOf(secured, []byte{1, 2, 3}) || got[1].Sender != 1 {
 		t.Errorf("delivered %v", got)
 	}
 	w.honest()
@@ -137,7 +137,7 @@ func TestMemberTakesThePreviousKeyInItsGrace(t *testing.T) {
 		w := grouping(t, 2, nil)
 		a, b := w.nodes[0], w.nodes[1]
 		w.run(400)
-		if err := a.send(classical(secured, []byte{9})); err != nil {
+		if err := a.send(frameOf(secured, []byte{9})); err != nil {
 			t.Fatal(err)
 		}
 		queue := a.queue
@@ -231,7 +231,7 @@ func TestAHeartbeatThatOneMisses(t *testing.T) {
 // the others lose the member; it joins again after three clean event times.
 func TestInjectionSilencesTheHeartbeat(t *testing.T) {
 	for name, f := range map[string]can.Frame{
-		"control ID": classical(control+1, []byte{1, 2}), "listed": classical(secured, []byte{1}), "remote frame": {ID: 0x191, Flags: can.Remote},
+		"control ID": frameOf(control+1, []byte{1, 2}), "listed": frameOf(secured, []byte{1}), "remote frame": {ID: 0x191, Flags: can.Remote},
 	} {
 		w := grouping(t, 3, nil)
 		w.inject(w.now, f)
@@ -243,7 +243,7 @@ func TestInjectionSilencesTheHeartbeat(t *testing.T) {
 		if alert := w.log[len(w.log)-1].Frame; string(alert.Payload()) != string([]byte{0x20, byte(Injection), 1, 0}) {
 			t.Errorf("%s: no ALERT but % x", name, alert.Payload())
 		}
-		if err := a.send(classical(secured, []byte{1})); err != nil {
+		if err := a.send(frameOf(secured, []byte{1})); err != nil {
 			t.Errorf("%s: a silent member may send: %v", name, err)
 		}
 		w.run(2500)
@@ -252,7 +252,7 @@ func TestInjectionSilencesTheHeartbeat(t *testing.T) {
 				t.Errorf("%s: events %v, delivered %v", name, s.events, s.delivered)
 			}
 		}
-		if err := a.send(classical(secured, []byte{2})); err != nil {
+		if err := a.send(frameOf(secured, []byte{2})); err != nil {
 			t.Errorf("%s: a silent member may send: %v", name, err)
 		}
 		w.run(10)
@@ -268,7 +268,7 @@ func TestInjectionSilencesTheHeartbeat(t *testing.T) {
 func TestAnotherProgramOfThisMachineIsAnAttacker(t *testing.T) {
 	w := grouping(t, 2, nil)
 	w.nodes[0].do(func(out *MemberOut) {
-		w.nodes[0].m.Receive(&can.Event{Time: w.now, Dir: can.OtherTx, Frame: classical(secured, nil)}, out)
+		w.nodes[0].m.Receive(&can.Event{Time: w.now, Dir: can.OtherTx, Frame: frameOf(secured, nil)}, out)
 	})
 	if s := w.nodes[0].m.State(); s != StateSilent {
 		t.Errorf("state %v", s)
@@ -277,7 +277,7 @@ func TestAnotherProgramOfThisMachineIsAnAttacker(t *testing.T) {
 
 func TestOnlyTheOperatorEndsSilenceIfSaidSo(t *testing.T) {
 	w := grouping(t, 3, func(o *MemberOptions) { o.CleanCycles = -1 })
-	w.inject(w.now, classical(secured, nil))
+	w.inject(w.now, frameOf(secured, nil))
 	w.run(8000)
 	if w.nodes[0].m.State() != StateSilent {
 		t.Fatalf("states %v", w.states())
@@ -312,7 +312,7 @@ func TestCollisions(t *testing.T) {
 		w := grouping(t, 2, func(o *MemberOptions) { o.SilentOnHint = c.hint })
 		a := w.nodes[0]
 		if c.sending {
-			a.send(classical(secured, []byte{1}))
+			a.send(frameOf(secured, []byte{1}))
 		}
 		c.event.Time = w.now
 		a.do(func(out *MemberOut) { a.m.Receive(&c.event, out) })
@@ -321,7 +321,7 @@ func TestCollisions(t *testing.T) {
 		}
 	}
 	w := grouping(t, 2, nil)
-	w.nodes[0].send(classical(secured, []byte{1}))
+	w.nodes[0].send(frameOf(secured, []byte{1}))
 	w.run(5)
 	e := report(0x08, 0x0A)
 	e.Time = w.now
@@ -377,14 +377,14 @@ func TestAMemberThatIsLeftAloneAsksForAStart(t *testing.T) {
 // R14, R15, R16: each kind of secured message comes out as it went in.
 func TestWhatIsSentIsDelivered(t *testing.T) {
 	w := grouping(t, 3, nil)
-	stream := []can.Frame{classical(secured, []byte{1, 2, 3, 4, 5, 6, 7, 8}), classical(0x191, nil), classical(secured, []byte{9})}
+	stream := []can.Frame{frameOf(secured, []byte{1, 2, 3, 4, 5, 6, 7, 8}), frameOf(0x191, nil), frameOf(secured, []byte{9})}
 	for _, c := range []struct {
 		from   int
 		frames []can.Frame
 		want   can.Verdict
 	}{
-		{0, stream, can.Authentic}, {1, []can.Frame{classical(cmacked, []byte{1})}, can.Authentic}, {1, []can.Frame{classical(blocked, []byte{1, 2, 3})}, can.Authentic},
-		{1, []can.Frame{classical(blocked, nil)}, can.Authentic}, {2, []can.Frame{classical(weak, []byte{4, 5, 6})}, can.ChecksumOK},
+		{0, stream, can.Authentic}, {1, []can.Frame{frameOf(cmacked, []byte{1})}, can.Authentic}, {1, []can.Frame{frameOf(blocked, []byte{1, 2, 3})}, can.Authentic},
+		{1, []can.Frame{frameOf(blocked, nil)}, can.Authentic}, {2, []can.Frame{frameOf(weak, []byte{4, 5, 6})}, can.ChecksumOK},
 	} {
 		if err := w.nodes[c.from].send(c.frames...); err != nil {
 			t.Fatal(err)
@@ -411,33 +411,33 @@ func TestWhatMayNotBeSent(t *testing.T) {
 	w := newNetwork(t, 3, 1, nil)
 	a := w.nodes[0]
 	a.start()
-	if err := a.send(classical(secured, nil)); !errors.Is(err, ErrNotGrouped) {
+	if err := a.send(frameOf(secured, nil)); !errors.Is(err, ErrNotGrouped) {
 		t.Errorf("before the group: %v", err)
 	}
 	w = grouping(t, 3, nil)
 	a = w.nodes[0]
-	fd := classical(secured, nil)
+	fd := frameOf(secured, nil)
 	fd.Flags = can.FD
 	for _, frames := range [][]can.Frame{
-		nil, {classical(cmacked, nil)}, {classical(0x123, nil)}, {fd}, {classical(control+1, nil)}, {classical(paired, nil)}, {classical(plain, nil)},
-		make([]can.Frame, 9), {classical(secured, nil), classical(cmacked, nil)},
+		nil, {frameOf(cmacked, nil)}, {frameOf(0x123, nil)}, {fd}, {frameOf(control+1, nil)}, {frameOf(paired, nil)}, {frameOf(plain, nil)},
+		make([]can.Frame, 9), {frameOf(secured, nil), frameOf(cmacked, nil)},
 	} {
 		if err := a.send(frames...); !errors.Is(err, ErrNotOwn) {
 			t.Errorf("%v: %v", frames, err)
 		}
 	}
-	if err := w.nodes[1].send(classical(blocked, nil), classical(cmacked, nil)); !errors.Is(err, ErrNotOwn) {
+	if err := w.nodes[1].send(frameOf(blocked, nil), frameOf(cmacked, nil)); !errors.Is(err, ErrNotOwn) {
 		t.Errorf("an AES pair in a stream: %v", err)
 	}
 	if len(a.queue) != 0 {
 		t.Errorf("frames %v", a.queue)
 	}
 	a.m.seq = 0x10000
-	if err := a.send(classical(secured, nil)); !errors.Is(err, ErrExhausted) {
+	if err := a.send(frameOf(secured, nil)); !errors.Is(err, ErrExhausted) {
 		t.Errorf("after 65536 sequences: %v", err)
 	}
 	w.run(1000)
-	if err := a.send(classical(secured, nil)); err != nil {
+	if err := a.send(frameOf(secured, nil)); err != nil {
 		t.Errorf("in the next epoch: %v", err)
 	}
 }
@@ -476,7 +476,7 @@ func TestDeliveryPolicies(t *testing.T) {
 	}{Untrusted: {0, can.Pending}, AfterOne: {1, can.Vouched}, AfterTwo: {2, can.VouchedTwice}} {
 		w := grouping(t, 3, func(o *MemberOptions) { o.Deliver = map[Word]Policy{plain: policy} })
 		w.run(2500) // established
-		if err := w.nodes[1].send(classical(plain, []byte{7})); err != nil {
+		if err := w.nodes[1].send(frameOf(plain, []byte{7})); err != nil {
 			t.Fatal(err)
 		}
 		w.run(5)
@@ -502,15 +502,15 @@ func TestDeliveryPolicies(t *testing.T) {
 func TestUnvouchedMessagesAreDropped(t *testing.T) {
 	w := grouping(t, 3, nil)
 	w.run(2500)
-	w.nodes[1].send(classical(plain, []byte{7}))
+	w.nodes[1].send(frameOf(plain, []byte{7}))
 	w.run(5)
-	w.inject(w.now, classical(control+2, []byte{byte(w.nodes[0].m.cur.Number & 3), 1, 2, 3, 4}))
+	w.inject(w.now, frameOf(control+2, []byte{byte(w.nodes[0].m.cur.Number & 3), 1, 2, 3, 4}))
 	w.run(3000)
 	if d := w.nodes[0].delivered; len(d) != 0 {
 		t.Errorf("delivered beside a guessed heartbeat: %v", d)
 	}
 	w.run(2000)
-	w.nodes[1].send(classical(plain, []byte{8}))
+	w.nodes[1].send(frameOf(plain, []byte{8}))
 	w.run(5)
 	w.nodes[1].down = true
 	w.run(3000)
@@ -522,7 +522,7 @@ func TestUnvouchedMessagesAreDropped(t *testing.T) {
 // GROUP frames that are not followed, and what a stranger gets.
 func TestGroupFramesThatAMemberDoesNotFollow(t *testing.T) {
 	group := func(from Word, keyID, event uint8) can.Frame {
-		return classical(control+from, AppendControl(nil, 0, Group{keyID, [4]byte{1}, event}))
+		return frameOf(control+from, AppendControl(nil, 0, Group{keyID, [4]byte{1}, event}))
 	}
 	for name, c := range map[string]struct {
 		f      can.Frame
@@ -560,7 +560,7 @@ func TestGroupFramesThatAMemberDoesNotFollow(t *testing.T) {
 func TestForgedStartsCostOneJoinInFiveSeconds(t *testing.T) {
 	w := grouping(t, 3, func(o *MemberOptions) { o.Members = []uint8{1, 2, 3, 4} })
 	for i := range int64(300) {
-		w.inject(w.now+i*100*millisecond, classical(control+4, AppendControl(nil, 0, Group{3, [4]byte{byte(i)}, 10})))
+		w.inject(w.now+i*100*millisecond, frameOf(control+4, AppendControl(nil, 0, Group{3, [4]byte{byte(i)}, 10})))
 	}
 	w.run(30000)
 	if n := w.nodes[0].events[Join]; n < 6 || n > 7 {
@@ -583,7 +583,7 @@ func TestOneGroupPerBoot(t *testing.T) {
 		w.nodes[1].start()
 		w.run(8000)
 		for range 30 {
-			w.nodes[0].send(classical(secured, []byte{1}))
+			w.nodes[0].send(frameOf(secured, []byte{1}))
 			w.run(10)
 		}
 		late := len(w.log)
@@ -593,14 +593,14 @@ func TestOneGroupPerBoot(t *testing.T) {
 			t.Fatalf("started without a listed frame, or for heartbeats: %v", c.m.State())
 		}
 		for range 190 {
-			w.nodes[0].send(classical(secured, []byte{1}))
+			w.nodes[0].send(frameOf(secured, []byte{1}))
 			w.run(10)
 		}
 		if c.m.once {
 			t.Error("a start after less than 2 s of listed frames")
 		}
 		for range 30 {
-			w.nodes[0].send(classical(secured, []byte{1}))
+			w.nodes[0].send(frameOf(secured, []byte{1}))
 			w.run(10)
 		}
 		w.run(1500)
@@ -632,7 +632,7 @@ func TestAVisitorThatIsInStepSendsNothing(t *testing.T) {
 	w := newNetwork(t, 3, 5, func(o *MemberOptions) { o.GroupOnce, o.Visit = o.Address == 3, o.Address == 3 })
 	w.start()
 	for range 600 {
-		w.nodes[0].send(classical(secured, []byte{1}))
+		w.nodes[0].send(frameOf(secured, []byte{1}))
 		w.run(10)
 	}
 	for _, e := range w.log {
@@ -650,7 +650,7 @@ func TestAlertsAreRare(t *testing.T) {
 	w := grouping(t, 2, nil)
 	from := len(w.log)
 	for i := range int64(1000) {
-		w.inject(w.now+i*5*millisecond, classical(0x191+0, []byte{byte(i)}))
+		w.inject(w.now+i*5*millisecond, frameOf(0x191+0, []byte{byte(i)}))
 	}
 	w.run(6500)
 	last := int64(0)

@@ -8,7 +8,6 @@ const (
 	listenTime  = 300 * millisecond // before the first GROUP frame of a boot: who boots meanwhile hears it
 	staggerTime = 120 * millisecond
 	onceTime    = 2000 * millisecond // of listed frames that nobody can judge, before the one GROUP of a boot
-	tellPause   = 1000 * millisecond
 	flightTime  = 1000 * millisecond // after which a frame handed over is not awaited any more
 
 	longAgo = -1 << 62

@@ -106,14 +106,14 @@ func (m *Member) count(c Counter, sender uint8) {
 		return
 	}
 	m.counters[c]++
-	threshold := uint16(8)
+	threshold := uint16(alertThreshold)
 	if c == Injection {
 		threshold = 1
 	}
 	if m.counters[c]%threshold == 0 {
 		m.alarms.add(uint8(c))
 		if m.takesPart() && m.timers[timeAlert] == never {
-			m.set(timeAlert, max(m.now, m.alerted+tellPause))
+			m.set(timeAlert, max(m.now, m.alerted+alertPause))
 		}
 	}
 }
@@ -126,9 +126,9 @@ func (m *Member) alert() {
 		}
 		m.alarms &^= 1 << c
 		m.alerted = m.at
-		m.control(Alert{c, m.counters[c]}, m.at+tellPause)
+		m.control(Alert{c, m.counters[c]}, m.at+alertPause)
 		if m.alarms != 0 {
-			m.set(timeAlert, m.at+tellPause)
+			m.set(timeAlert, m.at+alertPause)
 		}
 		return
 	}

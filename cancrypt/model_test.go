@@ -69,7 +69,7 @@ func (m *model) attack() {
 	}
 	switch m.rng.IntN(8) {
 	case 0: // a listed frame alone
-		m.inject(m.now, classical([]Word{secured, cmacked, blocked, 0x191}[m.rng.IntN(4)], random(8)))
+		m.inject(m.now, frameOf([]Word{secured, cmacked, blocked, 0x191}[m.rng.IntN(4)], random(8)))
 	case 1, 2: // a recorded pair
 		if i := m.rng.IntN(len(m.log)); i+1 < len(m.log) {
 			i = max(i, len(m.log)-2-m.rng.IntN(200))
@@ -80,18 +80,18 @@ func (m *model) attack() {
 		m.guesses++
 		p := Preamble{Count: 1, Epoch: byte(m.rng.Uint32()) & 3, Seq: byte(m.rng.Uint32()) & 63, Word: 0x191, Signature: [2]byte(random(2))}
 		b := p.Bytes()
-		m.inject(m.now, classical(control+1, b[:]))
-		m.inject(m.now, classical(0x191, random(8)))
+		m.inject(m.now, frameOf(control+1, b[:]))
+		m.inject(m.now, frameOf(0x191, random(8)))
 	case 4: // a guessed heartbeat
 		b := random(5)
 		b[0] = 0x80 | b[0]&3
-		m.inject(m.now, classical(control+member, b))
+		m.inject(m.now, frameOf(control+member, b))
 	case 5: // a forged start
-		m.inject(m.now, classical(control+member, AppendControl(nil, 0, Group{3, [4]byte(random(4)), 10})))
+		m.inject(m.now, frameOf(control+member, AppendControl(nil, 0, Group{3, [4]byte(random(4)), 10})))
 	case 6:
-		m.inject(m.now, classical(control+member, AppendControl(nil, 0, Abort{AbortManipulation})))
+		m.inject(m.now, frameOf(control+member, AppendControl(nil, 0, Abort{AbortManipulation})))
 	case 7:
-		m.inject(m.now, classical(control+member, AppendControl(nil, 0, Alert{Injection, 1})))
+		m.inject(m.now, frameOf(control+member, AppendControl(nil, 0, Alert{Injection, 1})))
 	}
 }
 
@@ -114,7 +114,7 @@ func (m *model) talk() {
 	}
 	for range n {
 		m.sent++
-		f := classical(words[m.rng.IntN(2)], binary.LittleEndian.AppendUint64(nil, m.sent))
+		f := frameOf(words[m.rng.IntN(2)], binary.LittleEndian.AppendUint64(nil, m.sent))
 		m.by[m.sent] = s.i
 		stream = append(stream, f)
 	}

@@ -225,16 +225,6 @@ func (p *pairing) send(m Control) {
 	p.out.Frames = append(p.out.Frames, frameOf(p.own.Word, AppendControl(nil, p.o.Device, m)))
 }
 
-// frameOf returns a classic frame of at most 8 bytes.
-func frameOf(w Word, data []byte) can.Frame {
-	f := can.Frame{ID: w.ID(), DLC: uint8(len(data)), Len: uint8(len(data))}
-	if w&Extended != 0 {
-		f.Flags = can.Extended
-	}
-	copy(f.Data[:], data)
-	return f
-}
-
 // raise counts an error and sends an ALERT where one is due (P1.13).
 func (p *pairing) raise(c Counter) {
 	n := &p.counts[c]

@@ -29,6 +29,16 @@ func WordOf(f *can.Frame) Word {
 	return w
 }
 
+// frameOf returns a classic data frame of at most 8 bytes.
+func frameOf(w Word, data []byte) can.Frame {
+	f := can.Frame{ID: w.ID(), DLC: uint8(len(data)), Len: uint8(len(data))}
+	if w&Extended != 0 {
+		f.Flags = can.Extended
+	}
+	copy(f.Data[:], data)
+	return f
+}
+
 // ID returns the identifier, 11 or 29 bits.
 func (w Word) ID() uint32 { return uint32(w & wordID) }
 

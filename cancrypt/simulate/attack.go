@@ -95,9 +95,10 @@ func (c *attackClock) next() int64 {
 	return c.due
 }
 
-// advance moves to the next attack, half to one and a half periods away.
+// advance moves to the next attack, half to one and a half periods away. What
+// could not be done in time is not made up for.
 func (c *attackClock) advance(now int64, random float64) {
-	c.due = max(c.due, now-int64(time.Second)) + int64((0.5+random)*1e9/c.a.Rate)
+	c.due = max(c.due, now-int64(20*time.Millisecond)) + int64((0.5+random)*1e9/c.a.Rate)
 }
 
 // targets are the records that an attack may use in turn: those of the group,

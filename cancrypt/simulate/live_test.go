@@ -2,7 +2,6 @@ package simulate
 
 import (
 	"context"
-	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -96,15 +95,7 @@ func TestProcessesThatShareABus(t *testing.T) {
 			time.Sleep(time.Duration(10*i) * time.Millisecond)
 			start(Options{Devices: []uint8{a}, Seed: uint64(a)})
 		}
-		var attacks []Attack
-		for _, text := range []string{"inject@3", "replay@3", "guess@1", "announce@3", "flood@100"} {
-			a, err := ParseAttack(text + ",from=3s")
-			if err != nil {
-				t.Fatal(err)
-			}
-			attacks = append(attacks, a)
-		}
-		start(Options{Devices: []uint8{}, Attacks: attacks})
+		start(Options{Devices: []uint8{}, Attacks: attacks(t, "inject@3,from=3s", "replay@3,from=3s", "guess@1,from=3s", "announce@3,from=3s", "flood@100,from=3s")})
 		group.Wait()
 		logger.Close()
 		trial, err := NewTrial(&g)
@@ -115,7 +106,7 @@ func TestProcessesThatShareABus(t *testing.T) {
 			trial.Hear(&e)
 		}
 		r := Compare(trial.Log, truth, time.Millisecond)
-		r.Text(os.Stdout)
+		told(t, r)
 		for _, p := range r.Problems(0.999) {
 			t.Error(p)
 		}

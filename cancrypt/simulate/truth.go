@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"canseal/can"
@@ -98,9 +99,11 @@ func parseTruth(line []byte) (Truth, error) {
 
 // parseTime reads seconds with nine decimals.
 func parseTime(s string) (ns int64, err error) {
-	var sec, rest int64
-	if n, err := fmt.Sscanf(s, "%d.%09d", &sec, &rest); n != 2 || err != nil || sec < 0 || sec > 1<<33 || rest < 0 {
+	whole, part, _ := strings.Cut(s, ".")
+	sec, err := strconv.ParseUint(whole, 10, 33)
+	rest, err2 := strconv.ParseUint(part, 10, 32)
+	if err != nil || err2 != nil || len(part) != 9 {
 		return 0, fmt.Errorf("%w: time: want seconds with nine decimals, got %.40q", errTruth, s)
 	}
-	return sec*1e9 + rest, nil
+	return int64(sec)*1e9 + int64(rest), nil
 }

@@ -280,7 +280,7 @@
 //	R11 preamble, partial encryption    TestVectors/secured_message, secured_message_sig2
 //	R12 10 ms                           TestEachVerdict/preamble without message; TestNoAttackReaches/preamble without message
 //	R13 key chosen by the counter       TestPreviousKeyInItsGrace, TestMemberTakesThePreviousKeyInItsGrace
-//	R14 listed and not authenticated    TestEachVerdict/message without preamble; TestMembersUnderLossDelayAndAttack
+//	R14 listed and not authenticated    TestEachVerdict/message without preamble; TestWhatAnAttackerMakesOfMessagesIsNotDelivered, TestReplaysAreNotDelivered, TestForgedFDFramesAreNotDelivered
 //	R15 streams                         TestVectors/stream, stream_mixed; TestStreams, TestWhatIsSentIsDelivered
 //	R16 AES pair                        TestVectors/advanced_aes128; TestAESPairs, TestWhatIsSentIsDelivered
 //	R17 injection, collision            TestInjectionSilencesTheHeartbeat, TestCollisions

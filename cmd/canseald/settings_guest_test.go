@@ -59,8 +59,8 @@ func offer(t *testing.T, store *s3test.Server, card, name string, content []byte
 }
 
 // Settings change over the air and by the card while a bus is busy: no frame is
-// lost by any of them, but for those that need another recorder, and there a gap
-// says so.
+// lost by any of them, but for one that needs another recorder, where a gap says
+// so, and one that needs another session.
 func TestGuestSettingsChangeUnderLoad(t *testing.T) {
 	dir := roadFolder(t)
 	card := t.TempDir()
@@ -101,6 +101,11 @@ func TestGuestSettingsChangeUnderLoad(t *testing.T) {
 	d.await(t, "another recorder, and frames", func(f *appliance.Facts) bool {
 		return f.Log.Lost.Reconfigured > 0 && f.Log.Frames > changed+500 && f.Log.State == "recording"
 	})
+	write(t, filepath.Join(card, "config.yaml"), []byte(strings.Replace(air, "device: {", "device: {alive_file: /tmp/alive, ", 1)))
+	must(t, d.cmd.Process.Signal(syscall.SIGHUP))
+	d.await(t, "all of it built anew", func(f *appliance.Facts) bool {
+		return f.Log.Session == 2 && f.Log.Frames > 500 && f.ResetCause == "orderly"
+	})
 	cancel()
 	last := <-sent
 	l := d.close(t)
@@ -119,11 +124,11 @@ func TestGuestSettingsChangeUnderLoad(t *testing.T) {
 			}
 		}
 	}
-	if holes > 1 || gaps != 1 || len(l.frames[1]) < 2000 {
+	if holes > 2 || gaps != 1 || len(l.frames[1]) < 2000 {
 		t.Errorf("%d holes, %d gaps in %d frames of %d", holes, gaps, len(l.frames[1]), last)
 	}
 	told(t, d, `"what":"settled"`, `"what":"changed on the card"`)
-	fmt.Printf("SETTINGS %d frames, 12 changes of settings, %d hole where a gap says so\n", len(l.frames[1]), holes)
+	fmt.Printf("SETTINGS %d frames, 13 changes of settings, %d holes: another recorder, another session\n", len(l.frames[1]), holes)
 }
 
 func numberIn(e can.Event) uint32 { return binary.LittleEndian.Uint32(e.Frame.Data[:]) }

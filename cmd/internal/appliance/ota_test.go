@@ -226,6 +226,43 @@ func TestAStatementMadeByOpenSSL(t *testing.T) {
 	}
 }
 
+// A configuration on trial is what the recorder works by, also after a start;
+// uploads go by what is current all the while, so a dead endpoint cuts nobody off.
+func TestATrialGoesOnAfterAStart(t *testing.T) {
+	if _, err := exec.LookPath("openssl"); err != nil {
+		t.Skipf("SKIPPED: trials of signed settings over a start are not tried: %v", err)
+	}
+	dir := t.TempDir()
+	b, o, store := airBox(t, "signed", filepath.Join(dir, "ota.pem"))
+	next := bytes.Replace(b.next(t, store.URL, "https://127.0.0.1:1"), []byte("flush: 100ms"), []byte("flush: 300ms"), 1)
+	writeFile(t, filepath.Join(dir, ota.Config), string(next))
+	writeFile(t, filepath.Join(dir, ota.Bundle), b.file(t, bundleFile))
+	cmd := exec.Command("/bin/sh", "-ec", documented(t, "### Make a signer")+"\n"+documented(t, "### Sign a change"))
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, name := range []string{ota.Config, ota.Bundle, ota.Update, ota.Update + ota.Signature} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.put(name, text)
+	}
+	for start := range 2 {
+		b.start(t)
+		b.await(t, "the candidate on trial and in force", func(f Facts) bool {
+			return f.Settings.Config.State == "trying" && f.Settings.Config.Boots == 3-start && b.live().recorded.Log.Flush == 300*time.Millisecond
+		})
+		b.sealed(t)
+		b.await(t, "uploads by what is current", func(f Facts) bool { return f.Upload.Sent.Segments > 0 && f.Upload.Endpoint == store.URL })
+		b.stop()
+	}
+	if !strings.Contains(b.file(t, configFile), store.URL) {
+		t.Errorf("%s", b.file(t, configFile))
+	}
+}
+
 // documented are the first shell lines below a heading of docs/operations.md.
 func documented(t *testing.T, heading string) string {
 	t.Helper()

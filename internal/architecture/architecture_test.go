@@ -45,6 +45,7 @@ var mayImport = map[string][]string{
 	"decode/bucket":          {"decode/input", "uploader", "uploader/s3"},
 	"decode/internal/*":      {},
 	"link/control":           {},
+	"link/mqtt":              {"can"},
 	"internal/*":             {"internal/*"},
 	"internal/mix":           {"can"},
 	"internal/*/*":           {"internal/*", "internal/*/*"},
@@ -54,18 +55,19 @@ var mayImport = map[string][]string{
 
 // owners are the outside modules and who may import them, tests aside.
 var owners = map[string][]string{
-	"github.com/minio/minio-go/v7":  {"uploader/s3"},
-	"go.mozilla.org/pkcs7":          {"certs"},
-	"github.com/brutella/can":       {"can/socketcan"},
-	"github.com/klauspost/compress": {"mdf", "mdf/buslog", "decode/parquet"},
-	"github.com/pierrec/lz4/v4":     {"mdf/buslog"},
-	"github.com/apache/arrow/go":    {"decode/parquet"},
-	"github.com/flynn/noise":        {"link/control"},
-	"golang.org/x/crypto":           {"link/control"},
-	"gopkg.in/yaml.v3":              {"config"},
-	"github.com/spf13/cobra":        {"cmd/canseal", "cmd/canseald", "cmd/candecode"},
-	"filippo.io/age":                {"cancrypt/node"},
-	"golang.org/x/sys":              {"can/socketcan", "internal/durable", "internal/clock", "internal/terminal", "internal/vmtest", "internal/vmtest/vminit", "internal/vmtest/slcan"},
+	"github.com/minio/minio-go/v7":   {"uploader/s3"},
+	"go.mozilla.org/pkcs7":           {"certs"},
+	"github.com/brutella/can":        {"can/socketcan"},
+	"github.com/klauspost/compress":  {"mdf", "mdf/buslog", "decode/parquet"},
+	"github.com/pierrec/lz4/v4":      {"mdf/buslog"},
+	"github.com/apache/arrow/go":     {"decode/parquet"},
+	"github.com/eclipse/paho.golang": {"link/mqtt"},
+	"github.com/flynn/noise":         {"link/control"},
+	"golang.org/x/crypto":            {"link/control"},
+	"gopkg.in/yaml.v3":               {"config"},
+	"github.com/spf13/cobra":         {"cmd/canseal", "cmd/canseald", "cmd/candecode"},
+	"filippo.io/age":                 {"cancrypt/node"},
+	"golang.org/x/sys":               {"can/socketcan", "internal/durable", "internal/clock", "internal/terminal", "internal/vmtest", "internal/vmtest/vminit", "internal/vmtest/slcan"},
 }
 
 // neverLinked are the packages that a program must not hold, however deep.

@@ -1,6 +1,6 @@
 // Package ota lets settings change over the air so that they can neither brick a
 // device nor hand it to whoever writes the bucket. It owns the files of settings
-// (docs/formats.md C5, C10); internal/trial says what happens to them; the bucket,
+// (docs/formats.md C5, C11); internal/trial says what happens to them; the bucket,
 // the judges and the recorder are functions that its user gives it (Ways).
 //
 // # Who may give settings

@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// Statement is what update.json says (docs/formats.md C10).
+// Statement is what update.json says (docs/formats.md C11).
 type Statement struct {
 	Device   string // 8 upper-case hex digits; empty: Fleet
 	Fleet    string

@@ -309,7 +309,9 @@ func (c *Configurator) cycleClosed(result outcome) {
 	case c.state == PairIdle:
 	case result == agreed:
 		c.hold = c.now + answerTime
-	case c.cycle.seen == 0 && !c.o.Methods.Direct():
+	case c.cycle.seen == 0 && c.o.Methods.Direct(): // two equal claims at once are one on the wire
+		c.pause = c.now + bitWindow
+	case c.cycle.seen == 0:
 		c.pause = c.now + silencePause
 	}
 }

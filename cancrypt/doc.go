@@ -239,7 +239,7 @@
 // has been secured under the key that it made. A BIT while the window is open, 5 ms
 // or more after the first, says that the configurator's window has closed without
 // a bit. A claim that would be 24 ms late is not sent; after a window in which it
-// heard nothing the configurator waits for 100 ms, but for the direct method. So
+// heard nothing the configurator waits for 100 ms, with the direct method 25. So
 // neither takes a late claim for one of the next window.
 //
 // Two things come of the bits: paired, each is shifted into the dynamic key as it

@@ -34,7 +34,8 @@ func (c *bitCycle) outcome() outcome {
 	return discarded
 }
 
-// openCycle begins a window and, in direct mode, claims at once.
+// openCycle begins a window. In direct mode the claim is due at once: at the next
+// Tick, which knows how late it is.
 func (p *pairing) openCycle() {
 	var r [5]byte
 	p.o.Random(r[:])
@@ -45,9 +46,6 @@ func (p *pairing) openCycle() {
 	}
 	p.cycle = bitCycle{open: true, end: p.now + bitWindow, claim: p.now + delay, mine: r[0] & 1}
 	p.cycles++
-	if delay == 0 {
-		p.claim()
-	}
 }
 
 // sent takes an own frame that is on the bus: the configurator's window begins

@@ -192,3 +192,19 @@ func TestWhatABundleHasWithdrawn(t *testing.T) {
 		}
 	}
 }
+
+// The library's other ways to verify check no trust, or believe the signer's own
+// time.
+func TestOnlyOneWayToVerifyIsUsed(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	must(t, err)
+	for _, name := range files {
+		text := string(fileOf(t, name))
+		if strings.HasSuffix(name, "_test.go") || !strings.Contains(text, "pkcs7") {
+			continue
+		}
+		if strings.Contains(text, ".VerifyWithChain(") || strings.Contains(text, ".Verify()") {
+			t.Errorf("%s verifies without trust, or at the signer's time", name)
+		}
+	}
+}

@@ -8,11 +8,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"canseal/can"
 	"canseal/cmd/internal/appliance"
 	"canseal/config/ota"
 	"canseal/logger"
@@ -116,6 +118,9 @@ func statusText(d *appliance.Facts) string {
 			line("", "differs: %s", difference)
 		}
 	}
+	for _, c := range d.Cancrypt {
+		line("cancrypt", "%s", cryptText(&c))
+	}
 	line("card", "%s", cardText(d))
 	s := d.Log.Segments
 	line("segments", "%d unsent (%.1f MB), %d sent over TLS, %d sent unproved, %d pinned", s.Unsent, float64(s.UnsentBytes)/1e6, s.SentTLS, s.SentPlain, s.Pinned)
@@ -216,6 +221,32 @@ func busText(bus logger.BusStatus) string {
 		counts = append(counts, text)
 	}
 	return strings.Join(words, ", ") + ": " + strings.Join(append(counts, lostText(bus.Lost)), ", ")
+}
+
+// cryptText tells how the frames of a bus are judged.
+func cryptText(c *logger.CryptStatus) string {
+	text := fmt.Sprintf("bus %d, %s: %s", c.Bus, c.Role, c.State)
+	if c.Reason != "" {
+		text += ", " + printable(c.Reason)
+	}
+	var members, counts []string
+	for _, m := range c.Members {
+		if m.State != "present" {
+			members = append(members, fmt.Sprintf("%d %s", m.Address, m.State))
+		}
+	}
+	if len(members) > 0 && c.Reason == "" {
+		text += "; members " + strings.Join(members, ", ")
+	}
+	for code := range can.SenderLostOrLeft + 1 {
+		if n := c.Verdicts[strconv.Itoa(int(code))]; n > 0 && code != can.NotListed && code != can.HeartbeatOK {
+			counts = append(counts, thousands(int(n))+" "+code.String())
+		}
+	}
+	if len(counts) > 0 {
+		text += "; " + strings.Join(counts, ", ")
+	}
+	return text
 }
 
 // lostText tells how many frames are lost, and where.

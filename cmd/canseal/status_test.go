@@ -31,3 +31,22 @@ func TestStatusTellsWhatIsWrongWithABus(t *testing.T) {
 		}
 	}
 }
+
+func TestStatusTellsHowABusIsJudged(t *testing.T) {
+	f := &appliance.Facts{Cancrypt: []logger.CryptStatus{
+		{
+			Bus: 1, Role: "judge", State: "in step (judge)", Verdicts: map[string]uint64{"1": 9, "2": 1234, "9": 2, "17": 7},
+			Members: []logger.MemberStatus{{Address: 1, State: "present"}, {Address: 2, State: "lost"}},
+		},
+		{Bus: 2, Role: "judge", State: "out of step (judge)", Reason: "no key in slot 3", Members: []logger.MemberStatus{{Address: 1, State: "unknown"}}},
+	}}
+	text := statusText(f)
+	for _, want := range []string{
+		"cancrypt   bus 1, judge: in step (judge); members 2 lost; 1,234 authentic, 2 signature wrong\n",
+		"cancrypt   bus 2, judge: out of step (judge), no key in slot 3\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("wanted %q in\n%s", want, text)
+		}
+	}
+}

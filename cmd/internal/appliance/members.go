@@ -157,7 +157,9 @@ func (m *member) open() (node.Port, error) {
 }
 
 func (m *member) changed(_ time.Time, s cancrypt.State) {
-	m.a.journal.Add("cancrypt", "member "+(can.CryptOff+can.State(s)).String(), uint8(m.bus.Number), nil)
+	state := can.CryptOff + can.State(s)
+	m.a.journal.Add("cancrypt", "member "+state.String(), uint8(m.bus.Number), nil)
+	m.a.live().logger.Report(uint8(m.bus.Number), cancrypt.SecurityEvent{}, state)
 	if m.bus.Cancrypt.GroupOnce && s == cancrypt.StateJoin {
 		m.spend()
 	}
@@ -196,9 +198,9 @@ func (m *member) line() string { return clock.BootID() + " " + m.bus.Interface }
 // happened keeps what only the member sees: manipulation of its own frames. All
 // else the judge of the bus has in the log.
 func (m *member) happened(e cancrypt.SecurityEvent) {
-	what := map[cancrypt.EventKind]string{cancrypt.Collision: "collision", cancrypt.CollisionSuspected: "collision suspected"}[e.Kind]
-	if what != "" {
-		m.a.journal.Add("cancrypt", what, uint8(m.bus.Number), nil)
+	if e.Kind == cancrypt.Collision || e.Kind == cancrypt.CollisionSuspected {
+		e.Time = 0
+		m.a.live().logger.Report(uint8(m.bus.Number), e, 0)
 	}
 }
 

@@ -52,7 +52,7 @@ func TestWhatOpenFilesKeepIsBounded(t *testing.T) {
 	if run.most == 0 {
 		t.Error("Parquet has no bound")
 	}
-	run.session, run.most = &input.Session{}, 10
+	run.session, run.most, run.packed = &input.Session{}, 10, 10_000
 	run.starts = []start{{0, &input.Segment{Session: 1, Split: 1}}}
 	row := table.Rows{N: 1, Fill: func(_ int, v *table.Values) { v.Ints = []int64{1} }}
 	for i := range 50 {
@@ -63,11 +63,23 @@ func TestWhatOpenFilesKeepIsBounded(t *testing.T) {
 		if run.chunks > run.most {
 			t.Errorf("open files keep facts about %d chunks, and may about %d", run.chunks, run.most)
 		}
+		if kept := packedBytes(run.files); kept > run.packed {
+			t.Errorf("open files keep %d bytes, and may %d", kept, run.packed)
+		}
 	}
-	if n := len(run.files.of(0)); n > 5 {
+	if n := len(run.files.of(0)); n > 20 {
 		t.Errorf("%d files are open", n)
 	}
 	if err := run.close(nil); err != nil {
 		t.Error(err)
 	}
+}
+
+func packedBytes(o openFiles) (n int) {
+	for _, part := range o {
+		for _, f := range part.files {
+			n += f.Writer.(packer).Packed()
+		}
+	}
+	return n
 }

@@ -33,6 +33,7 @@ type tables struct {
 	writing  *beside // of rows: files are written there, until it has done all its work
 	chunks   int     // of the columns of open files
 	most     int     // of chunks
+	packed   int     // bytes that are packed at most
 	done     *done   // what will be noted of the session; nil: nothing
 	old      *done   // what was
 	memory   parquet.Memory
@@ -55,17 +56,30 @@ type messageKey struct {
 // group in Parquet, of a record batch in Arrow.
 var rowsHeld = map[string]int{"csv": 4096, "parquet": 32768, "arrow": 8192}
 
+// mostRows bounds the rows of all messages that wait to be written, in bytes.
+const mostRows = 40 << 20
+
 // mostChunks bounds what is kept of files until they end: about a kilobyte for
-// each column of a row group in Parquet. Then all files end, and further rows
-// go into new ones. The other formats keep next to nothing: no bound.
-var mostChunks = map[string]int{"parquet": 1 << 18}
+// each column of an open Parquet file, and for each in a row group. Then all is
+// packed. The other formats keep next to nothing: no bound.
+var mostChunks = map[string]int{"parquet": 1 << 14}
+
+// mostPacked bounds what is packed, in bytes. Then all files end, and further
+// rows go into new ones.
+const mostPacked = 32 << 20
+
+// packer is a file that keeps facts until it ends.
+type packer interface {
+	Pack() error
+	Packed() int
+}
 
 func newTables(s *settings, sum *summary) (*tables, error) {
 	out, err := folder.Open(s.output)
 	if err != nil {
 		return nil, err
 	}
-	return &tables{settings: s, sum: sum, folder: out, plans: newPlanner(s), most: mostChunks[s.format], writing: newBeside()}, nil
+	return &tables{settings: s, sum: sum, folder: out, plans: newPlanner(s), most: mostChunks[s.format], packed: mostPacked, writing: newBeside()}, nil
 }
 
 func (t *tables) begin(session *input.Session) (skip bool, err error) {
@@ -96,7 +110,7 @@ func (t *tables) start(session *input.Session) (err error) {
 		return err
 	}
 	t.decoder = decode.New(decode.Options{
-		Plan: t.plans1.wanted, Rows: rowsHeld[t.format], Batch: t.batch, Ahead: ahead + 2,
+		Plan: t.plans1.wanted, Rows: rowsHeld[t.format], Memory: mostRows, Batch: t.batch, Ahead: ahead + 2,
 		Transport: decode.TransportOptions{Off: t.noTransport, ISOTP: t.isotpIDs},
 	})
 	return nil
@@ -230,11 +244,39 @@ func (t *tables) write(s *table.Schema, bus uint8, times []int64, rows func() ta
 
 // account notes that a file keeps so many chunks more.
 func (t *tables) account(f *outFile, chunks int) error {
+	if f.chunks == 0 {
+		chunks *= 2 // for its columns
+	}
 	f.chunks += chunks
 	if t.chunks += chunks; t.most == 0 || t.chunks <= t.most {
 		return nil
 	}
-	return t.closeFiles(1 << 62)
+	return t.pack()
+}
+
+// pack makes what open files keep small.
+func (t *tables) pack() error {
+	if err := t.writing.wait(); err != nil {
+		return err
+	}
+	packed := 0
+	for _, part := range t.files {
+		for _, f := range part.files {
+			p, is := f.Writer.(packer)
+			if !is {
+				continue
+			}
+			if err := p.Pack(); err != nil {
+				return fmt.Errorf("write %s: %w", f.file.Name, err)
+			}
+			packed += p.Packed()
+			f.chunks = 0
+		}
+	}
+	if t.chunks = 0; packed > t.packed {
+		return t.closeFiles(1 << 62)
+	}
+	return nil
 }
 
 func (t *tables) file(s *table.Schema, bus uint8, part, first int64) (*outFile, error) {
@@ -271,7 +313,7 @@ func (t *tables) writer(w io.Writer, s *table.Schema) (table.Writer, error) {
 
 // nanos writes tables whose times have nanoseconds.
 type nanos struct {
-	table.Writer
+	*parquet.Writer
 	turned func(table.Rows) table.Rows
 }
 

@@ -152,6 +152,34 @@ func TestTheSameRowsGiveTheSameBytes(t *testing.T) {
 	}
 }
 
+func TestAFileThatWasPackedHasTheSameBytes(t *testing.T) {
+	var b bytes.Buffer
+	w, err := NewWriter(&b, &everything, &Memory{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, n := range []int{1000, 10, 20, 30} {
+		if err := w.Write(rows(n)); err != nil {
+			t.Fatal(err)
+		}
+		if i == 1 {
+			continue
+		}
+		if err := errors.Join(w.Pack(), w.Pack()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := w.Packed(); n == 0 || n > 10_000 {
+		t.Errorf("%d bytes are packed", n)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(b.Bytes(), written(t, 1000, 10, 20, 30)) {
+		t.Error("they differ")
+	}
+}
+
 // broken fails after so many bytes.
 type broken struct{ left int }
 

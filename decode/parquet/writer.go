@@ -12,7 +12,6 @@ import (
 	"github.com/apache/arrow/go/v17/parquet/compress"
 	"github.com/apache/arrow/go/v17/parquet/file"
 	"github.com/apache/arrow/go/v17/parquet/metadata"
-	"github.com/apache/arrow/go/v17/parquet/schema"
 	"github.com/klauspost/compress/s2"
 
 	"canseal/decode/table"
@@ -21,7 +20,9 @@ import (
 // Writer writes one file.
 type Writer struct {
 	sink    *sink
-	facts   *metadata.FileMetaDataBuilder
+	schema  *table.Schema
+	facts   *metadata.FileMetaDataBuilder // nil: none since they were packed
+	packed  [][]byte                      // facts about the row groups before
 	columns []table.Column
 	groups  int16
 	memory  *Memory
@@ -51,22 +52,14 @@ const magic = "PAR1"
 
 // NewWriter begins a file in w, which stays open when the Writer is closed.
 func NewWriter(w io.Writer, s *table.Schema, m *Memory) (*Writer, error) {
-	root, err := nodes(s.Columns)
-	if err != nil {
+	p := &Writer{sink: &sink{w: w}, schema: s, columns: s.Columns, memory: m}
+	if err := p.unpack(); err != nil {
 		return nil, err
 	}
-	pairs, err := facts(s)
-	if err != nil {
+	if _, err := io.WriteString(p.sink, magic); err != nil {
 		return nil, err
 	}
-	out := &sink{w: w}
-	if _, err := io.WriteString(out, magic); err != nil {
-		return nil, err
-	}
-	return &Writer{
-		sink: out, columns: s.Columns, memory: m,
-		facts: metadata.NewFileMetadataBuilder(schema.NewSchema(root), parquet.NewWriterProperties(properties(s.Columns)...), pairs),
-	}, nil
+	return p, nil
 }
 
 // properties are what the library notes about the columns.
@@ -90,6 +83,9 @@ func (p *Writer) Write(rows table.Rows) error {
 	if rows.N == 0 || p.err != nil {
 		return p.err
 	}
+	if p.err = p.unpack(); p.err != nil {
+		return p.err
+	}
 	begin := p.sink.at
 	p.sink.hold(&p.memory.group)
 	group := p.facts.AppendRowGroup()
@@ -110,7 +106,7 @@ func (p *Writer) Close() error {
 	if p.err != nil {
 		return p.err
 	}
-	facts, err := p.facts.Finish()
+	facts, err := p.all()
 	if err != nil {
 		return err
 	}

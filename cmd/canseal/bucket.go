@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -17,6 +18,8 @@ import (
 
 	"canseal/can"
 	"canseal/certs"
+	"canseal/internal/durable"
+	securitymode "canseal/internal/mode"
 	"canseal/internal/s3test"
 	"canseal/mdf"
 	"canseal/uploader/s3"
@@ -26,6 +29,7 @@ import (
 const (
 	demoBucket = "demo"
 	demoRegion = "us-east-1"
+	demoDevice = "DE300001"
 	// demoLife is how long the demo's certificates are good.
 	demoLife = 365 * 24 * time.Hour
 )
@@ -35,24 +39,30 @@ type bucket struct {
 	mode           string
 	access, secret string
 	bundle         []byte // certs_server.p7b; nil in mode low
+	authority      *certs.Authority
 	server         *s3test.Server
 	dir            string
 }
 
 // openBucket starts a store with a fresh key pair, its objects below
-// dir/bucket. Mode medium gives it a certificate of an authority made now.
+// dir/bucket. Modes medium and high give it a certificate of an authority made
+// now; in mode high it wants one of whoever comes, too.
 func openBucket(dir, mode string) (*bucket, error) {
 	b := &bucket{mode: mode, access: "DEMO" + token(8), secret: token(20), dir: filepath.Join(dir, "bucket")}
 	o := s3test.Options{
 		Keys: map[string]string{b.access: b.secret}, Buckets: []string{demoBucket}, Region: demoRegion, Dir: b.dir,
 	}
-	if mode != "low" {
-		var err error
+	row, _ := securitymode.Of(mode)
+	var err error
+	if row.Server {
 		if o.TLS, err = b.certify(); err != nil {
 			return nil, err
 		}
 	}
-	var err error
+	if row.Device {
+		o.Devices = &s3test.Devices{Authorities: x509.NewCertPool()}
+		o.Devices.Authorities.AddCert(b.authority.Certificate)
+	}
 	b.server, err = s3test.New(o)
 	return b, err
 }
@@ -70,6 +80,7 @@ func (b *bucket) certify() (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.authority = authority
 	certificate, err := authority.Issue(time.Now(), demoLife, "127.0.0.1", "localhost")
 	if err != nil {
 		return nil, err
@@ -78,6 +89,33 @@ func (b *bucket) certify() (*tls.Config, error) {
 		return nil, err
 	}
 	return &tls.Config{Certificates: []tls.Certificate{certificate}}, nil
+}
+
+// prepareIdentity gives the device of the demo a key and a certificate, as mode
+// high wants it.
+func (b *bucket) prepareIdentity(card, stateDir string) error {
+	if row, _ := securitymode.Of(b.mode); !row.Device {
+		return nil
+	}
+	key, err := certs.MakeKey(durable.Dir(stateDir), certs.DeviceKey, certs.KeyP256)
+	if err != nil {
+		return err
+	}
+	crt, err := b.authority.Sign(key.Public(), certs.Leaf{Name: demoDevice, Client: true, Life: demoLife}, time.Now())
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(card, certs.DeviceCertificate), certs.EncodeCertificates(crt), 0o644)
+}
+
+// reader is who reads the bucket back, with a certificate of its own.
+func (b *bucket) reader() (*certs.Identity, error) {
+	c, err := b.authority.IssueLeaf(certs.Leaf{Name: "demo reader", Client: true, Life: demoLife}, certs.KeyP256, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	key := certs.Key{Name: certs.DeviceKey, Signer: c.PrivateKey.(crypto.Signer)}
+	return certs.NewIdentity(certs.EncodeCertificates(c.Leaf), []certs.Key{key}, certs.IdentityOptions{})
 }
 
 func (b *bucket) Close() error { return b.server.Close() }
@@ -99,7 +137,7 @@ func (b *bucket) objects() int {
 // moves it away.
 func (b *bucket) prepareCard(card string, buses int, cancrypt string) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "version: 1\ndevice:\n  id: DE300001\n  meta: demo\nlog:\n  flush: 200ms\nbuses:\n")
+	fmt.Fprintf(&text, "version: 1\ndevice:\n  id: %s\n  meta: demo\nlog:\n  flush: 200ms\nbuses:\n", demoDevice)
 	for i := range buses {
 		fmt.Fprintf(&text, "  - interface: sim%d\n", i)
 	}
@@ -121,7 +159,7 @@ func (b *bucket) prepareCard(card string, buses int, cancrypt string) error {
 func (b *bucket) client() (*s3.Client, error) {
 	o := s3.Options{
 		Endpoint: b.server.URL, Bucket: demoBucket, Region: demoRegion, PathStyle: true,
-		AccessKey: b.access, SecretKey: b.secret, Mode: b.mode,
+		AccessKey: b.access, SecretKey: b.secret, Mode: b.mode, Identity: b.reader,
 	}
 	if b.bundle != nil {
 		bundle, err := certs.LoadBundle(b.bundle, certs.BundleOptions{})

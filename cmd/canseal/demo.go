@@ -7,12 +7,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"canseal/can"
 	"canseal/cmd/internal/appliance"
+	securitymode "canseal/internal/mode"
 )
 
 // demo is one run of the whole way: a simulated bus, the appliance as the
@@ -53,7 +55,7 @@ simulator knows. An attack that passes, or an honest message that is doubted, en
 	flags := cmd.Flags()
 	flags.StringVar(&d.dir, "dir", "", "folder for card, state and bucket (default: a temporary one)")
 	flags.BoolVar(&d.keep, "keep", false, "keep the temporary folder")
-	flags.StringVar(&d.mode, "mode", "medium", "security mode: low or medium")
+	flags.StringVar(&d.mode, "mode", "medium", "security mode: low, medium or high")
 	flags.DurationVar(&d.duration, "duration", 10*time.Second, "how long the buses are busy")
 	flags.IntVar(&d.rate, "rate", 4000, "frames per second over all busy buses")
 	flags.IntVar(&d.buses, "buses", 2, "number of busy buses, 1 to 7")
@@ -66,10 +68,8 @@ simulator knows. An attack that passes, or an honest message that is doubted, en
 
 func (d *demo) check() error {
 	switch {
-	case d.mode == "high":
-		return appliance.Usage(errors.New("--mode high: not in this version"))
-	case d.mode != "low" && d.mode != "medium":
-		return appliance.Usage(fmt.Errorf("--mode: found %q, wanted low or medium", d.mode))
+	case !slices.Contains(securitymode.Names(), d.mode):
+		return appliance.Usage(fmt.Errorf("--mode: found %q, wanted one of %v", d.mode, securitymode.Names()))
 	case d.buses < 1 || d.buses > 7:
 		return appliance.Usage(fmt.Errorf("--buses: found %d, wanted 1 to 7", d.buses))
 	case d.rate < 1 || d.rate > 1_000_000:
@@ -96,7 +96,7 @@ func (d *demo) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(bucket.prepareCard(d.cardDir(), d.buses, group.group.YAML()), group.prepare(d.stateDir())); err != nil {
+	if err := errors.Join(bucket.prepareCard(d.cardDir(), d.buses, group.group.YAML()), group.prepare(d.stateDir()), bucket.prepareIdentity(d.cardDir(), d.stateDir())); err != nil {
 		return err
 	}
 	d.say("canseal demo: %v of simulated buses, recorded, sealed, uploaded, read back\n\n", d.duration)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"canseal/can"
+	securitymode "canseal/internal/mode"
 )
 
 // report is what a demo found out.
@@ -144,7 +145,11 @@ func (r *report) security() string {
 	if r.Suite == "" {
 		return r.Mode + ": http, every request and every 64 KiB signed; anyone on the way can read, and forge the answers"
 	}
-	return fmt.Sprintf("%s: %s, %s, the store verified against certs_server.p7b", r.Mode, r.Version, r.Suite)
+	device := ""
+	if row, _ := securitymode.Of(r.Mode); row.Device {
+		device = ", the device by its certificate device.crt"
+	}
+	return fmt.Sprintf("%s: %s, %s, the store verified against certs_server.p7b%s", r.Mode, r.Version, r.Suite, device)
 }
 
 func (r *report) where(b *strings.Builder, line func(name, format string, args ...any)) {

@@ -83,3 +83,29 @@ func packedBytes(o openFiles) (n int) {
 	}
 	return n
 }
+
+func TestDaysThatGoBackDoNotKeepFilesOpen(t *testing.T) {
+	run, err := newTables(&settings{flags: &flags{output: t.TempDir(), format: "csv", per: "day", layout: "canedge"}}, &summary{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run.session, run.open = &input.Session{}, mostOpen-10
+	run.starts = []start{{0, &input.Segment{Session: 1, Split: 1}}}
+	s := &table.Schema{Name: "M", Columns: []table.Column{{Name: "t", Type: table.Time}}}
+	row := table.Rows{N: 1, Fill: func(_ int, v *table.Values) { v.Ints = []int64{1} }}
+	for day := range int64(25) {
+		if err := run.write(s, 1, []int64{(20_000 - day) * nanosPerDay}, func() table.Rows { return row }); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(run.files); n > 10 {
+			t.Errorf("files of %d days are open", n)
+		}
+		if len(run.files) == 1 && day > 0 {
+			run.open = mostOpen - 9
+		}
+	}
+	if run.sum.Outputs != 20 {
+		t.Errorf("%d files have ended", run.sum.Outputs)
+	}
+	run.close(nil)
+}

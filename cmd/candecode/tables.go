@@ -34,6 +34,7 @@ type tables struct {
 	chunks   int     // of the columns of open files
 	most     int     // of chunks
 	packed   int     // bytes that are packed at most
+	open     int     // files
 	done     *done   // what will be noted of the session; nil: nothing
 	old      *done   // what was
 	memory   parquet.Memory
@@ -67,6 +68,9 @@ var mostChunks = map[string]int{"parquet": 1 << 14}
 // mostPacked bounds what is packed, in bytes. Then all files end, and further
 // rows go into new ones.
 const mostPacked = 32 << 20
+
+// mostOpen bounds the files that are being made. Then all end.
+const mostOpen = 1 << 14
 
 // packer is a file that keeps facts until it ends.
 type packer interface {
@@ -283,6 +287,11 @@ func (t *tables) file(s *table.Schema, bus uint8, part, first int64) (*outFile, 
 	if f := t.files.of(part)[s]; f != nil {
 		return f, nil
 	}
+	if t.open == mostOpen { // days that go back, or come at random
+		if err := t.closeFiles(1 << 62); err != nil {
+			return nil, err
+		}
+	}
 	file, err := t.folder.Create(t.place(s.Name, bus, part) + "/" + t.stem(first) + "." + t.format)
 	if err != nil {
 		return nil, err
@@ -291,6 +300,7 @@ func (t *tables) file(s *table.Schema, bus uint8, part, first int64) (*outFile, 
 	if err != nil {
 		return nil, fmt.Errorf("begin %s: %w", file.Name, err)
 	}
+	t.open++
 	f := &outFile{file: file, Writer: w}
 	t.files.of(part)[s] = f
 	return f, nil
@@ -330,6 +340,7 @@ func (t *tables) closeFiles(first int64) error {
 	}
 	for _, f := range ended {
 		t.chunks -= f.chunks
+		t.open--
 		err := f.Writer.Close()
 		if err == nil {
 			err = f.file.Close()

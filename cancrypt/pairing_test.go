@@ -3,6 +3,8 @@ package cancrypt
 import (
 	"errors"
 	"testing"
+
+	"canseal/can"
 )
 
 func TestTwoPartiesGenerateAKeyAndPairOnIt(t *testing.T) {
@@ -313,5 +315,89 @@ func TestPairingTimeAgainstTheExpectation(t *testing.T) {
 		if mean < 256-12 || mean > 256+12 || took/int64(cycles) > 26*millisecond {
 			t.Errorf("%.1f cycles of %d us", mean, took/int64(cycles)/1000)
 		}
+	}
+}
+
+// A device says what it is in every state, whoever asks.
+func TestADeviceIdentifiesItself(t *testing.T) {
+	w := newWire(t, 1, func(s *setup) {
+		keyed(t, 2)(s)
+		s.d.Serial = [8]byte{1, 2, 3, 4, 5, 6, 7, 8}
+		s.d.Vendor, s.d.Product, s.d.Software = [4]byte{10}, [4]byte{11}, [4]byte{12}
+		s.d.Group = func() uint8 { return 3 }
+		s.d.Table, s.c.Table = pairTable(t), pairTable(t)
+	})
+	ask := func(m Control) []can.Frame {
+		var out PairOut
+		w.d.Frame(&can.Event{Time: w.now, Frame: frameOf(control, AppendControl(nil, deviceAddress, m))}, &out)
+		return out.Frames
+	}
+	for item, want := range [][4]byte{{1, 2, 3, 4}, {5, 6, 7, 8}, {10}, {11}, {12}} {
+		got := ask(XIdentifyRequest{uint8(item)})
+		if len(got) != 1 || string(got[0].Payload()) != string(AppendControl(nil, deviceAddress, XIdentify{uint8(item), want})) {
+			t.Errorf("item %d: %+v", item, got)
+		}
+	}
+	if got := ask(XIdentifyRequest{5}); got != nil {
+		t.Errorf("an item that is not: %+v", got)
+	}
+	for _, state := range []uint8{3, 3 | 1<<4} {
+		if state&(1<<4) != 0 {
+			w.pair()
+		}
+		want := Identify{Version: 1, Methods: w.d.o.Methods, Stored: 1 << 2, State: state, TableCRC: uint8(w.d.o.Table.CRC())}
+		got := ask(IdentifyRequest{})
+		if len(got) != 1 || string(got[0].Payload()) != string(AppendControl(nil, deviceAddress, want)) {
+			t.Errorf("state %#x: %+v", state, got)
+		}
+	}
+}
+
+// The other side may send a stream; a wrong one is not delivered.
+func TestStreamsOfAPairing(t *testing.T) {
+	w := newWire(t, 4, func(s *setup) {
+		keyed(t, 2)(s)
+		s.c.Table, s.d.Table = pairTable(t), pairTable(t)
+	})
+	w.pair()
+	stream := func(seq uint16, spoil func(frames []can.Frame) []can.Frame) int {
+		r := w.c.o.Table.Find(0x301)
+		messages := make([]Message, 3)
+		for i := range messages {
+			messages[i] = Message{Record: *r, Len: 8, Data: [8]byte{7: byte(i)}}
+		}
+		head, tail := w.c.suite.Seal(&w.c.roll.cur, Place{deviceAddress, 0, seq}, messages)
+		frames := []can.Frame{frameOf(control, head[:])}
+		for i := range messages {
+			frames = append(frames, frameOf(0x301, messages[i].Data[:]))
+		}
+		frames = append(frames, frameOf(control, tail[:]))
+		if spoil != nil {
+			frames = spoil(frames)
+		}
+		var out PairOut
+		for i := range frames {
+			w.now += millisecond
+			w.d.Frame(&can.Event{Time: w.now, Frame: frames[i]}, &out)
+		}
+		return len(out.Messages)
+	}
+	if got := stream(0, nil); got != 3 {
+		t.Errorf("%d messages of 3", got)
+	}
+	if got := stream(0, nil); got != 0 || w.d.Counter(ReplayedSeq) != 1 {
+		t.Errorf("again: %d messages, counters %v", got, w.d.counts)
+	}
+	if got := stream(1, func(f []can.Frame) []can.Frame { return append(f[:2:2], f[3:]...) }); got != 0 || w.d.Counter(NoMessage) != 1 {
+		t.Errorf("one missing: %d messages, counters %v", got, w.d.counts)
+	}
+	if got := stream(2, func(f []can.Frame) []can.Frame { f[2].Data[3] ^= 1; return f }); got != 0 || w.d.Counter(BadSignature) != 1 {
+		t.Errorf("one changed: %d messages, counters %v", got, w.d.counts)
+	}
+	if got := stream(3, func(f []can.Frame) []can.Frame { f[4].Data[1]++; return f }); got != 0 || w.d.Counter(BadSignature) != 2 {
+		t.Errorf("another epilog: %d messages, counters %v", got, w.d.counts)
+	}
+	if got := stream(4, nil); got != 3 {
+		t.Errorf("after all that %d messages of 3", got)
 	}
 }

@@ -85,7 +85,7 @@ func TestNoAttackPassesAndHonestFramesDo(t *testing.T) {
 		for v, n := range r.Listed {
 			total[v] += n
 		}
-		if share := r.Share(); share < 0.999 && r.Listed.Sum() > 0 {
+		if share := r.Share(); share < leastShare(&o) && r.Listed.Sum() > 0 {
 			t.Errorf("seed %d: %.3f %% authentic: %v, events %v, %+v", seed, 100*share, r.Listed, trial.Events, o.Attacks)
 		}
 	}
@@ -94,6 +94,24 @@ func TestNoAttackPassesAndHonestFramesDo(t *testing.T) {
 	}
 	t.Logf("%v of bus time, %d frames: %d guesses, %d passed; %d frames replayed that the judge had missed; honest listed frames where nothing is lost: %v",
 		simulated, frames, guesses, passed, unheard, total)
+}
+
+// leastShare is what must be authentic. Somebody on the way who takes four
+// sequences in a row from the sender of an AES pair has put its numbers beyond the
+// window in which a receiver looks for them, until the next key (P1.10): its
+// honest pairs are "signature wrong" meanwhile.
+func leastShare(o *Options) float64 {
+	pairs, way := false, false
+	for _, m := range o.Group.Messages {
+		pairs = pairs || m.Record.Cipher == cancrypt.AESPair
+	}
+	for _, a := range o.Attacks {
+		way = way || Kinds[a.Kind].OnWay
+	}
+	if pairs && way {
+		return 0.95
+	}
+	return 0.999
 }
 
 // A logger that starts late, and one on a bus that loses frames: what is judged.

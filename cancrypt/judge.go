@@ -369,11 +369,13 @@ func (j *Judge) leads(c *candidate) bool { return c == j.candidates[0] }
 
 // count raises an error counter. One that may be the judge's own fault waits, as
 // its verdict does.
-func (j *Judge) count(c *candidate, kind Counter, sender uint8) {
+func (j *Judge) count(c *candidate, kind Counter, sender uint8) { j.accuse(c, EventKind(kind), sender) }
+
+func (j *Judge) accuse(c *candidate, kind EventKind, sender uint8) {
 	if !j.leads(c) {
 		return
 	}
-	e := SecurityEvent{j.at.time, EventKind(kind), sender, j.at.word}
+	e := SecurityEvent{j.at.time, kind, sender, j.at.word}
 	v, accuses := accusations[kind]
 	switch {
 	case accuses && !j.inStep:
@@ -384,8 +386,11 @@ func (j *Judge) count(c *candidate, kind Counter, sender uint8) {
 	}
 }
 
-// accusations are the counters that go with a verdict under a key.
-var accusations = map[Counter]can.Verdict{BadSignature: can.SignatureWrong, Desync: can.KeyEpochUnknown, BadHeartbeat: can.HeartbeatWrong}
+// accusations are the events that go with a verdict under a key.
+var accusations = map[EventKind]can.Verdict{
+	EventKind(BadSignature): can.SignatureWrong, EventKind(Desync): can.KeyEpochUnknown, EventKind(BadHeartbeat): can.HeartbeatWrong,
+	UnderGuessing: can.SignatureWrong,
+}
 
 // warning is an event that waits for a proof of its candidate's key.
 type warning struct {

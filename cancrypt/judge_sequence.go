@@ -140,7 +140,7 @@ func (j *Judge) wrongSignature(c *candidate, sender uint8, key uint32) {
 		t.failures[sender]++
 	}
 	if t.failures[sender] == 9 {
-		j.report(c, UnderGuessing, sender)
+		j.accuse(c, UnderGuessing, sender)
 	}
 }
 

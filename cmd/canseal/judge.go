@@ -45,7 +45,7 @@ With --output a copy of each log is written whose frames bear their verdicts, wi
 and the number of the key's slot, never the key. A log is never changed, and a copy bears no seal. Decode it with
 candecode --authentic-only.
 
-Exit code 1 when frames are forged, replayed or injected.`,
+Exit code 1 when frames look forged, replayed or injected.`,
 		Example: "  canseal judge --keys fleet.age --passphrase /media/card\n  canseal judge --keys keys.json --config config.yaml -o judged LOG/A1B2C3D4/00000017",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

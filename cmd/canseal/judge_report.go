@@ -170,7 +170,7 @@ func printReports(w io.Writer, all []judgement) {
 			b.print(w)
 		}
 		if r.bad() {
-			fmt.Fprintln(w, "  frames are forged, replayed or injected")
+			fmt.Fprintln(w, "  frames look forged, replayed or injected; one whose preamble is lost looks so too")
 		}
 	}
 }

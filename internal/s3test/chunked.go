@@ -7,7 +7,9 @@ import (
 	"encoding/hex"
 	"hash"
 	"io"
+	"net/http"
 	"strconv"
+	"strings"
 )
 
 // chunked reads an aws-chunked body whose chunks are signed ("Signature
@@ -17,7 +19,8 @@ import (
 //	HEXSIZE;chunk-signature=HEX64 \r\n  bytes \r\n  ...  0;chunk-signature=HEX64 \r\n \r\n
 //
 // Bytes are handed on before their chunk's signature is known; the error at
-// the end of the chunk says that they must not be kept.
+// the end of the chunk says that they must not be kept. With trailers the last
+// chunk is followed by a checksum; without signatures the lines are bare sizes.
 type chunked struct {
 	r    *bufio.Reader
 	sign signature // value: of the chunk before
@@ -27,6 +30,9 @@ type chunked struct {
 	total int64 // bytes that may still come after this chunk
 	want  string
 	err   error
+
+	bare    bool    // no signatures: TLS protects the body
+	trailer *claims // what a trailer says goes here; nil: there is none
 }
 
 // chunkLine is the longest line that begins a chunk.
@@ -70,7 +76,11 @@ func (c *chunked) next() error {
 	if size > 0 {
 		return nil
 	}
-	if err := c.close(); err != nil {
+	if c.trailer != nil {
+		if err := c.trailers(); err != nil {
+			return err
+		}
+	} else if err := c.close(); err != nil {
 		return err
 	}
 	if c.total > 0 {
@@ -93,7 +103,7 @@ func (c *chunked) line() (size int64, err error) {
 	}
 	digits, value, ok := bytes.Cut(bytes.TrimSuffix(line, []byte("\r\n")), []byte(";chunk-signature="))
 	n, err := strconv.ParseUint(string(digits), 16, 62)
-	if !ok || err != nil || len(value) != 64 {
+	if err != nil || ok == c.bare || !c.bare && len(value) != 64 {
 		return 0, malformedChunks
 	}
 	c.want = string(value)
@@ -109,10 +119,67 @@ func (c *chunked) close() error {
 	if end != [2]byte{'\r', '\n'} {
 		return malformedChunks
 	}
+	return c.verify()
+}
+
+// verify compares the signature of a chunk.
+func (c *chunked) verify() error {
+	if c.bare {
+		return nil
+	}
 	got := c.sign.sign(algorithm+"-PAYLOAD", c.sign.value, emptyHash, hex.EncodeToString(c.hash.Sum(nil)))
 	if got != c.want {
 		return wrongSignature
 	}
 	c.sign.value = got
 	return nil
+}
+
+// trailers reads the lines behind the last chunk: one checksum and, where
+// chunks are signed, a signature of it.
+func (c *chunked) trailers() error {
+	if err := c.verify(); err != nil {
+		return err
+	}
+	line, err := c.trailerLine()
+	if err != nil {
+		return err
+	}
+	name, value, _ := strings.Cut(line, ":")
+	h := http.Header{}
+	h.Set(name, value)
+	said, err := claimsOf(h)
+	if err != nil || said.algorithm == "" {
+		return malformedChunks
+	}
+	c.trailer.algorithm, c.trailer.checksum = said.algorithm, said.checksum
+	if !c.bare {
+		sum := sha256.Sum256([]byte(line + "\n"))
+		want := c.sign.sign(algorithm+"-TRAILER", c.sign.value, hex.EncodeToString(sum[:]))
+		if line, err = c.trailerLine(); err != nil {
+			return err
+		}
+		if line != "x-amz-trailer-signature:"+want {
+			return wrongSignature
+		}
+	}
+	rest, err := io.ReadAll(io.LimitReader(c.r, 8))
+	if err != nil || len(bytes.TrimLeft(rest, "\r\n")) > 0 {
+		return malformedChunks
+	}
+	return nil
+}
+
+// trailerLine reads the next line that is not empty. Clients end the lines of
+// trailers in different ways.
+func (c *chunked) trailerLine() (string, error) {
+	for {
+		line, err := c.r.ReadSlice('\n')
+		if err != nil || len(line) > 2*chunkLine {
+			return "", incomplete
+		}
+		if text := strings.TrimRight(string(line), "\r\n"); text != "" {
+			return text, nil
+		}
+	}
 }

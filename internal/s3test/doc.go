@@ -10,7 +10,8 @@
 //	                                                                           AuthorizationHeaderMalformed, AccessDenied
 //	x-amz-date                       within 15 min of the store's clock        RequestTimeTooSkewed
 //	x-amz-content-sha256             SHA-256 of the body                       XAmzContentSHA256Mismatch
-//	  STREAMING-AWS4-HMAC-SHA256-…   signature of each chunk                   SignatureDoesNotMatch, IncompleteBody
+//	  STREAMING-AWS4-HMAC-SHA256-…   signature of each chunk, of a trailer     SignatureDoesNotMatch, IncompleteBody
+//	  STREAMING-UNSIGNED-PAYLOAD-…   taken over TLS only, with a trailer       NotImplemented
 //	  UNSIGNED-PAYLOAD               taken over TLS only                       InvalidRequest
 //	x-amz-checksum-sha256, -crc32c   the body                                  BadDigest, InvalidRequest
 //	Content-MD5                      the body                                  BadDigest, InvalidDigest
@@ -19,7 +20,7 @@
 // Verbs: PUT, GET (one range), HEAD, DELETE of objects; ListObjectsV2, HEAD
 // and PUT of buckets; list of buckets; bucket location; multipart uploads with
 // SHA-256 of their parts or none; one bucket policy. Buckets are addressed by
-// path. Everything else, such as trailers and signed links, is answered with NotImplemented.
+// path. Everything else, such as signed links, is answered with NotImplemented.
 //
 // Objects live in memory, or in a folder as DIR/BUCKET/KEY with a JSON file
 // of facts for each in DIR/.objects. In a folder an object cannot lie below

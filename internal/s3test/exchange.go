@@ -91,7 +91,7 @@ func (x *exchange) emptyBody(s signature) error {
 	if err != nil {
 		return err
 	}
-	body, size, err := x.bodyOf(s)
+	body, size, err := x.bodyOf(s, &c)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (x *exchange) put(s signature) error {
 	if err != nil {
 		return err
 	}
-	in, size, err := x.intake(s, c)
+	in, size, err := x.intake(s, &c)
 	if err != nil {
 		return err
 	}
@@ -142,9 +142,9 @@ func (x *exchange) put(s signature) error {
 }
 
 // intake receives the body of an object and verifies it; the caller discards
-// it.
-func (x *exchange) intake(s signature, c claims) (*intake, int64, error) {
-	body, size, err := x.bodyOf(s)
+// it. What a trailer says is added to the claims.
+func (x *exchange) intake(s signature, c *claims) (*intake, int64, error) {
+	body, size, err := x.bodyOf(s, c)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -153,7 +153,7 @@ func (x *exchange) intake(s signature, c claims) (*intake, int64, error) {
 		return nil, 0, err
 	}
 	if err = in.receive(body, size); err == nil {
-		err = in.verify(c)
+		err = in.verify(*c)
 	}
 	if err != nil {
 		in.discard()

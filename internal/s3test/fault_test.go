@@ -281,7 +281,6 @@ func TestWhatIsNotThereSaysSo(t *testing.T) {
 		{method: "GET", path: "/trucks"},
 		{key: "k", body: hello, header: map[string]string{"If-Match": `"x"`}},
 		{key: "k", body: hello, header: map[string]string{"X-Amz-Checksum-Sha1": "AAAA"}},
-		{key: "k", body: hello, header: map[string]string{"X-Amz-Content-Sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}, tamper: nil},
 	} {
 		if got := p.send(c).text; got != "501 NotImplemented" && !strings.HasPrefix(got, "403 Sig") {
 			t.Errorf("%s %s?%s: %s", c.method, c.key, c.query, got)

@@ -137,16 +137,20 @@ func (in *intake) verify(c claims) error {
 
 // bodyOf unwraps the body as its x-amz-content-sha256 says and returns its
 // size.
-func (x *exchange) bodyOf(s signature) (io.Reader, int64, error) {
+func (x *exchange) bodyOf(s signature, c *claims) (io.Reader, int64, error) {
 	h, size := x.r.Header, x.r.ContentLength
 	body := io.Reader(x.raw)
 	switch kind := h.Get(payloadKey); {
-	case kind == streaming:
+	case kind == streaming || kind == streaming+trailing || kind == bareTrailing && x.r.TLS != nil:
 		n, err := strconv.ParseInt(h.Get("X-Amz-Decoded-Content-Length"), 10, 64)
 		if err != nil || n < 0 {
 			return nil, 0, noLength
 		}
-		size, body = n, newChunked(x.raw, s, n)
+		r := newChunked(x.raw, s, n)
+		if r.bare = kind == bareTrailing; kind != streaming {
+			r.trailer = c
+		}
+		size, body = n, r
 	case kind == unsigned:
 		if x.r.TLS == nil && size != 0 { // where nothing is sent there is nothing to protect
 			return nil, 0, plainUnsigned

@@ -147,7 +147,7 @@ func (x *exchange) putPart(s signature, id, number string) error {
 	if err != nil {
 		return err
 	}
-	in, size, err := x.intake(s, c)
+	in, size, err := x.intake(s, &c)
 	if err != nil {
 		return err
 	}
@@ -270,7 +270,7 @@ func (x *exchange) completion(s signature) (list completeXML, err error) {
 	if err != nil {
 		return list, err
 	}
-	body, size, err := x.bodyOf(s)
+	body, size, err := x.bodyOf(s, &c)
 	if err != nil {
 		return list, err
 	}

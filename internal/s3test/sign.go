@@ -13,13 +13,16 @@ import (
 )
 
 const (
-	algorithm  = "AWS4-HMAC-SHA256"
-	amzDate    = "20060102T150405Z"
-	maxSkew    = 15 * time.Minute
-	unsigned   = "UNSIGNED-PAYLOAD"
-	streaming  = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
-	emptyHash  = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-	payloadKey = "X-Amz-Content-Sha256"
+	algorithm = "AWS4-HMAC-SHA256"
+	amzDate   = "20060102T150405Z"
+	maxSkew   = 15 * time.Minute
+	unsigned  = "UNSIGNED-PAYLOAD"
+	streaming = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+	trailing  = "-TRAILER"
+	// bareTrailing has chunks without signatures: taken over TLS only.
+	bareTrailing = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+	emptyHash    = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	payloadKey   = "X-Amz-Content-Sha256"
 )
 
 // signature is a verified request signature: what the signatures of chunks

@@ -23,6 +23,7 @@ const (
 	hashed   kind = iota // x-amz-content-sha256 is the body's hash
 	streamed             // chunks of 64 KiB, each signed
 	unsigned             // UNSIGNED-PAYLOAD
+	bare                 // chunks without signatures, a trailer
 )
 
 const chunk = 64 << 10
@@ -99,10 +100,10 @@ func (c call) request(t testing.TB, base string) *http.Request {
 	now := time.Now().Add(c.skew).UTC()
 	date := now.Format("20060102T150405Z")
 	scope := date[:8] + "/" + region + "/s3/aws4_request"
-	payload := map[kind]string{hashed: sum(c.body), streamed: "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", unsigned: "UNSIGNED-PAYLOAD"}[c.kind]
+	payload := map[kind]string{hashed: sum(c.body), streamed: "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", unsigned: "UNSIGNED-PAYLOAD", bare: "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}[c.kind]
 	r.Header.Set("X-Amz-Date", date)
 	r.Header.Set("X-Amz-Content-Sha256", payload)
-	if c.kind == streamed {
+	if c.kind == streamed || c.kind == bare {
 		r.Header.Set("X-Amz-Decoded-Content-Length", fmt.Sprint(len(c.body)))
 		r.Header.Set("Content-Encoding", "aws-chunked")
 	}

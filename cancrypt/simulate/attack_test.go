@@ -47,6 +47,20 @@ func TestAnAttackedDeviceFallsSilentAndComesBack(t *testing.T) {
 	}
 }
 
+// When all are silent no cycle opens: nobody is lost, and the last key stays.
+func TestAGroupThatIsAllSilentKeepsItsLastKey(t *testing.T) {
+	_, r, truth := run(t, Options{Group: group(t, 3), Length: 20 * time.Second, Attacks: attacks(t, "inject@20,from=3s")})
+	last := int64(0)
+	for _, w := range truth {
+		if w.What == Heartbeat {
+			last = w.Time
+		}
+	}
+	if last > start+8e9 || r.Silent[can.Authentic] < 1000 || r.Silent[can.SenderLostOrLeft] > 0 {
+		t.Errorf("last heartbeat after %v, silent devices %v", time.Duration(last-start), r.Silent)
+	}
+}
+
 // Under guessing the honest frames of a sender are marked, not doubted.
 func TestUnderGuessingHonestFramesAreMarked(t *testing.T) {
 	_, r, _ := run(t, Options{Group: group(t, 3), Length: 10 * time.Second, Attacks: attacks(t, "guess@50,device=1,from=3s"), Quiet: true})
@@ -79,6 +93,25 @@ func TestAMessageHeldBackAsAWholeIsAuthentic(t *testing.T) {
 	}
 	if v := trial.Log[len(trial.Log)-1].Verdict; v != can.Authentic {
 		t.Errorf("%v", v)
+	}
+}
+
+// Whoever takes five sequences in a row from a sender of AES pairs has put its
+// numbers beyond the window in which receivers look for them (P1.10): its honest
+// pairs are "signature wrong" until the next key.
+func TestWeaknessSequencesTakenOnTheWayBlindAESPairsUntilTheNextKey(t *testing.T) {
+	pair, err := ParseMessage("0x123@50,producer=1,cipher=aes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := ParseMessage("0x124@20,producer=2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, r, _ := run(t, Options{Group: group(t, 2, pair, other), Length: 12 * time.Second, Attacks: attacks(t, "drop@1000,device=1,from=5s,for=200ms"), Quiet: true})
+	wrong, right := r.Listed[can.SignatureWrong], r.Listed[can.Authentic]
+	if wrong == 0 || wrong > 2*50 || right < 10*wrong {
+		t.Errorf("honest frames %v", r.Listed)
 	}
 }
 

@@ -5,14 +5,19 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/binary"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"canseal/can"
 	"canseal/certs"
@@ -129,6 +134,63 @@ func TestGuestSettingsChangeUnderLoad(t *testing.T) {
 	}
 	told(t, d, `"what":"settled"`, `"what":"changed on the card"`)
 	fmt.Printf("SETTINGS %d frames, 13 changes of settings, %d holes: another recorder, another session\n", len(l.frames[1]), holes)
+}
+
+// A signed configuration that concerns recording proves itself by recording:
+// while it is on trial everything is recorded, whatever its filter says, and it
+// settles only when the bus delivers under it.
+func TestGuestRecordingIsPartOfTheProof(t *testing.T) {
+	dir := roadFolder(t)
+	card := t.TempDir()
+	store := guestStore(t, dir, card)
+	text := strings.Replace(settingsText(store.URL, "flush: 100ms", "guestsecret"), "policy: bucket", "policy: signed, signer: "+filepath.Join(dir, "ota.der"), 1)
+	write(t, filepath.Join(card, "config.yaml"), []byte(text))
+	next := strings.NewReplacer("guestsecret", "stored", "flush: 100ms", "flush: 100ms, error_frames: false").Replace(text)
+	next = strings.Replace(next, "vcan0\n", "vcan0\n    filter: [{match: \"11:0x123\", action: accept, every: {count: 10}}]\n", 1)
+	statement := fmt.Appendf(nil, `{"canseal_update":1,"device":%q,"serial":1,"objects":{"config.yaml":"%x"}}`, roadDevice, sha256.Sum256([]byte(next)))
+	for name, content := range map[string][]byte{ota.Config: []byte(next), ota.Update + ota.Signature: signedBy(t, filepath.Join(dir, "ota.der"), statement), ota.Update: statement} {
+		offer(t, store, card, name, content)
+	}
+	fd := openBus(t, "vcan0")
+	ctx, cancel := context.WithCancel(t.Context())
+	sent := make(chan int)
+	go func() { sent <- number(ctx, fd, 0) }()
+	d := startDaemon(t, "/canseald", card)
+	d.await(t, "a signed configuration in force", func(f *appliance.Facts) bool {
+		return f.Settings.Config.Source == ota.Signed && f.Settings.Config.State == "settled" && f.Log.LeftOut.Prescaler > 1000
+	})
+	cancel()
+	<-sent
+	l := d.close(t)
+	whole := 0 // frames that followed each other: before and during the trial
+	for i, e := range l.frames[1] {
+		if i > 0 && numberIn(e) == numberIn(l.frames[1][i-1])+1 {
+			whole++
+		}
+	}
+	if gaps := l.gaps[0]; whole < 100 || len(gaps) != 2 || gaps[0].Reason != can.LostReconfigured || gaps[1].Reason != can.LostReconfigured {
+		t.Errorf("%d frames in a row, gaps %+v", whole, l.gaps)
+	}
+	told(t, d, `"what":"trying"`, `"what":"settled"`)
+}
+
+// signedBy signs content with a new key, whose certificate is at a path then.
+func signedBy(t *testing.T, path string, content []byte) []byte {
+	t.Helper()
+	key, err := certs.NewKey(certs.KeyP256)
+	must(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "settings"}, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageCodeSigning},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	must(t, err)
+	write(t, path, der)
+	leaf, err := x509.ParseCertificate(der)
+	must(t, err)
+	signature, err := certs.SignDetached(content, leaf, key)
+	must(t, err)
+	return signature
 }
 
 func numberIn(e can.Event) uint32 { return binary.LittleEndian.Uint32(e.Frame.Data[:]) }

@@ -78,6 +78,7 @@ type Ways struct {
 	Policy        string // off, signed, bucket
 	Every         time.Duration
 	Device, Fleet string
+	Identity      bool // this device shows a certificate, so a new one can be tried
 
 	// Look tells the version of an object of the bucket.
 	Look func(ctx context.Context, name string) (Tag, error)
@@ -234,7 +235,7 @@ func (k *Keeper) step(ctx context.Context, w which, e trial.Event, files map[str
 	for _, f := range effects {
 		if err := k.perform(ctx, w, f, files, amend); err != nil {
 			k.unfinished[w] = true
-			k.o.Log.Error("settings on trial", "state", k.book.Load().record(w).State, "error", err)
+			k.o.Log.Error("settings on trial do not go on", "state", k.book.Load().record(w).State, "error", err)
 			return err
 		}
 	}
@@ -343,7 +344,7 @@ func (k *Keeper) tell(w which, before trial.Record) {
 	if after.State == trial.Trying && after.Failures > before.Failures {
 		what = "attempt refused"
 	}
-	k.o.Log.Info("settings "+what, "source", detail["source"], "reason", after.Reason)
+	k.o.Log.Info("settings on trial", "now", what, "source", detail["source"], "reason", after.Reason)
 	k.o.Event(kindOf(w), what, 0, detail)
 }
 

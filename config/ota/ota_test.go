@@ -214,7 +214,7 @@ func TestARefusedObjectIsTriedAgainWhenPutAnew(t *testing.T) {
 		r.want(trial.Refused, "good config 0", "good bundle 0")
 		proofs := r.proofs
 		r.damaged = false
-		r.run(3 * day)
+		r.run(day)
 		if r.proofs != proofs {
 			t.Error("an unsigned object was tried again by itself")
 		}
@@ -232,7 +232,7 @@ func TestATrialBeginsAfterARoundTripWithTheCurrent(t *testing.T) {
 		r.put(Config, "good config 1")
 		r.ways.Current = func(context.Context) error { return context.DeadlineExceeded }
 		r.k.Use(r.ways)
-		r.run(9 * day)
+		r.run(2 * day)
 		r.want(trial.Staged, "good config 0", "good bundle 0")
 		if r.proofs != 0 {
 			t.Errorf("%d proofs", r.proofs)
@@ -271,7 +271,7 @@ func TestStartsDuringATrial(t *testing.T) {
 		}
 		r.start(r.fs)
 		r.want(trial.Refused, "good config 0", "good bundle 0")
-		r.run(8 * day)
+		r.run(day)
 		r.want(trial.Refused, "good config 0", "good bundle 0")
 	})
 }
@@ -288,7 +288,7 @@ func TestTheCardWins(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 		r.start(r.fs)
-		r.run(week)
+		r.run(day)
 		r.want(trial.Settled, "the operator's", "good bundle 0")
 		r.told("changed on the card")
 		r.put(Config, "good config 2") // put anew: the bucket may speak again
@@ -304,7 +304,7 @@ func TestABundleOnTheCardEndsItsTrial(t *testing.T) {
 		r.put(Bundle, "unanswered good bundle 1")
 		r.run(time.Hour)
 		must(t, durable.WriteFile(below{r.fs, "card"}, Bundle, []byte("the operator's"), 0o644))
-		r.run(week)
+		r.run(day)
 		r.want(trial.Settled, "good config 0", "the operator's")
 	})
 }
@@ -379,7 +379,7 @@ func TestRollback(t *testing.T) {
 		must(t, r.k.Rollback(t.Context(), Config))
 		r.want(trial.Settled, "good config 0", "good bundle 0")
 		r.start(r.fs)
-		r.run(week) // and stays there
+		r.run(day) // and stays there
 		r.want(trial.Settled, "good config 0", "good bundle 0")
 		if s := r.k.Status(); s.Config.Source != Rollback || r.state("config.previous") != "good config 1" {
 			t.Errorf("%+v", s)

@@ -230,6 +230,9 @@ func (k *Keeper) pollObjects(ctx context.Context, ways *Ways, named map[string]s
 
 // pollIdentity looks for a new certificate of this device.
 func (k *Keeper) pollIdentity(ctx context.Context, ways *Ways) error {
+	if !ways.Identity {
+		return nil
+	}
 	tag, is, err := k.news(ctx, ways, Identity)
 	if err != nil || !is {
 		return err

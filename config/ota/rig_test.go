@@ -53,10 +53,7 @@ type rig struct {
 	cannot   string // a configuration that the device cannot work with
 }
 
-const (
-	day  = 24 * time.Hour
-	week = 7 * day
-)
+const day = 24 * time.Hour
 
 func newCard(f *memfs.FS) {
 	must(nil, f.MkdirAll("card", 0o755))
@@ -83,7 +80,7 @@ func newRig(t testing.TB, policy string) *rig {
 	newCard(f)
 	r := &rig{t: t, bucket: map[string]string{}, tags: map[string]int{}, clock: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC)}
 	r.ways = Ways{
-		Policy: policy, Every: 10 * time.Minute, Device: "A1B2C3D4", Fleet: "vans",
+		Policy: policy, Every: 10 * time.Minute, Device: "A1B2C3D4", Fleet: "vans", Identity: true,
 		Look: r.look, Fetch: r.fetch, Verify: verify, Trusted: func() time.Time { return r.clock },
 		Judge: judge, Current: r.current, Prove: r.prove, Apply: r.apply,
 	}

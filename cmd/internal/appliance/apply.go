@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"canseal/config"
 	"canseal/config/ota"
@@ -227,6 +228,24 @@ func (a *Appliance) mark() {
 		}
 	}
 	a.marks.Store(&marks)
+}
+
+// deliveryTime is how long a recorder that has just been built may take to show
+// that it works.
+const deliveryTime = 10 * time.Second
+
+func (a *Appliance) awaitDelivery(ctx context.Context) error {
+	for deadline := time.Now().Add(deliveryTime); ; {
+		err := a.delivers()
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(deliveryTime / 50):
+		}
+	}
 }
 
 // delivers wants the recorder to work, and each interface that has delivered

@@ -108,7 +108,7 @@ func (s *settings) wholly(now *config.Config) *settings {
 func (a *Appliance) ways() ota.Ways {
 	s := a.live().settings
 	w := ota.Ways{
-		Policy: s.OTA.Policy, Every: s.OTA.Every, Device: string(a.device), Fleet: s.OTA.Fleet,
+		Policy: s.OTA.Policy, Every: s.OTA.Every, Device: string(a.device), Fleet: s.OTA.Fleet, Identity: s.Upload.Mode.Row().Device,
 		Look: a.lookAt, Fetch: a.fetch, Trusted: a.clock.TrustedNow, Judge: a.judge,
 		Current: a.roundTrip, Prove: a.prove, Apply: a.apply, Settled: a.identitySettled,
 	}
@@ -249,7 +249,7 @@ func (a *Appliance) prove(ctx context.Context, c ota.Candidate) (ota.Outcome, er
 		if s, err = a.parse(file); err != nil {
 			return ota.Missed, err
 		}
-		if err := a.delivers(); err != nil {
+		if err := a.awaitDelivery(ctx); err != nil {
 			return ota.Missed, err
 		}
 	}

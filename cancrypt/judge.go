@@ -360,51 +360,6 @@ func (j *Judge) each(judge func(c *candidate)) {
 	}
 }
 
-func (j *Judge) event(kind EventKind, sender uint8, w Word, at int64) {
-	j.out.Events = append(j.out.Events, SecurityEvent{at, kind, sender, w})
-}
-
-// leads reports whether events of a candidate are the judge's.
-func (j *Judge) leads(c *candidate) bool { return c == j.candidates[0] }
-
-// count raises an error counter. One that may be the judge's own fault waits, as
-// its verdict does.
-func (j *Judge) count(c *candidate, kind Counter, sender uint8) { j.accuse(c, EventKind(kind), sender) }
-
-func (j *Judge) accuse(c *candidate, kind EventKind, sender uint8) {
-	if !j.leads(c) {
-		return
-	}
-	e := SecurityEvent{j.at.time, kind, sender, j.at.word}
-	v, accuses := accusations[kind]
-	switch {
-	case accuses && !j.inStep:
-	case accuses && j.unsure(v) && len(j.warned) < maxPending:
-		j.warned = append(j.warned, warning{e, v, c})
-	default:
-		j.out.Events = append(j.out.Events, e)
-	}
-}
-
-// accusations are the events that go with a verdict under a key.
-var accusations = map[EventKind]can.Verdict{
-	EventKind(BadSignature): can.SignatureWrong, EventKind(Desync): can.KeyEpochUnknown, EventKind(BadHeartbeat): can.HeartbeatWrong,
-	UnderGuessing: can.SignatureWrong,
-}
-
-// warning is an event that waits for a proof of its candidate's key.
-type warning struct {
-	e       SecurityEvent
-	verdict can.Verdict
-	by      *candidate
-}
-
-func (j *Judge) report(c *candidate, kind EventKind, sender uint8) {
-	if j.leads(c) {
-		j.event(kind, sender, j.at.word, j.at.time)
-	}
-}
-
 // control handles a control message: GROUP, ALERT, or the message of a secured
 // sequence in a pairing.
 func (j *Judge) control(sender uint8, f *can.Frame) {

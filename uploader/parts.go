@@ -219,10 +219,14 @@ func (d *delivery) abandon(ctx context.Context, j *segment.UploadJournal) {
 }
 
 // abort ends an upload of a segment at the store that it was begun with, and
-// removes the journal.
+// removes the journal; as long as the store cannot be reached the journal
+// stays, for another time.
 func abort(ctx context.Context, o *Options, n segment.Name, j *segment.UploadJournal) (err error) {
 	if j.Endpoint == o.Endpoint && j.Bucket == o.Bucket {
 		err = o.Store.Abort(ctx, Upload{Key: j.Key, ID: j.UploadID})
+	}
+	if err != nil && RuleOf(ClassOf(err)).Action == Retry {
+		return err
 	}
 	return errors.Join(err, o.Card.Drop(n, segment.Of(segment.Upload)))
 }

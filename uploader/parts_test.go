@@ -282,6 +282,28 @@ func TestAnUploadOfADeletedSegmentIsAborted(t *testing.T) {
 	})
 }
 
+// The power fails between the receipt and the end of the journal, and the store
+// is busy when its upload is to be aborted: it is aborted later.
+func TestAStaleUploadIsAbortedLater(t *testing.T) {
+	large(t, func(b *box, n segment.Name, data []byte) {
+		up, err := b.store.Begin(t.Context(), uploader.Upload{Key: key(n)}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.run()
+		pass(time.Second)
+		line, _ := b.card.ReadReceipt(n)
+		j := segment.UploadJournal{Endpoint: b.o.Endpoint, Bucket: b.o.Bucket, Key: key(n), UploadID: up.ID, Size: int64(len(data)),
+			SHA256: line.SHA256, PartSize: part, Checksum: "sha256", At: time.Now()}
+		if err := b.card.BeginUpload(n, j); err != nil {
+			t.Fatal(err)
+		}
+		b.store.set(first(2, on("abort", "", uploader.Busy)))
+		pass(time.Hour)
+		b.wantArrived(n, data)
+	})
+}
+
 // A store that compares no SHA-256 of parts: the receipt says on what it rests.
 func TestAStoreThatComparesNoSHA256OfParts(t *testing.T) {
 	large(t, func(b *box, n segment.Name, data []byte) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -703,6 +704,48 @@ func TestWhatIsLeftOutIsJudgedToo(t *testing.T) {
 		}
 		if codes[can.Authentic] == 0 || codes[can.Pending]+codes[can.NotJudged]+codes[can.MessageWithoutPreamble] > 0 || inPause == 0 {
 			t.Errorf("verdicts %v, %d in the pause", codes, inPause)
+		}
+	})
+}
+
+// Whatever operation fails, also of the state folder, each frame is recorded once
+// or counted as lost, and no verdict is another one than without the failure.
+func TestJudgingSurvivesAnyFailingOperation(t *testing.T) {
+	want := traceCodes(t, "attack-replay")
+	memfs.EachFault(t, syscall.EIO, withState, func(f *memfs.FS) error {
+		synctest.Test(t, func(t *testing.T) {
+			r := newRig(t, f)
+			judge := traceJudge(t, "attack-replay")
+			judge.Options.Plaintext = true
+			r.o.Buses[0].Judge = judge
+			r.start()
+			r.play(traceFrames(t, "attack-replay", r.clocks.read().Wall))
+			r.stop()
+		})
+		return nil
+	}, func(f *memfs.FS, _ error) {
+		if rec := recovered(t, f); len(rec.Problems) > 0 {
+			t.Errorf("recovery: %+v", rec)
+		}
+		lost := uint64(0)
+		for _, g := range inventory(t, f).gaps {
+			lost += g.Count
+		}
+		frames := settled(t, f)
+		if uint64(len(frames))+lost != uint64(len(want)) {
+			t.Errorf("%d frames + %d lost, sent %d", len(frames), lost, len(want))
+		}
+		counts := map[can.Verdict]int{}
+		for _, v := range want {
+			counts[v]++
+		}
+		for _, e := range frames {
+			counts[e.Verdict]--
+		}
+		for v, n := range counts {
+			if n < 0 && v != can.Pending {
+				t.Errorf("%d frames too many are %v", -n, v)
+			}
 		}
 	})
 }

@@ -20,9 +20,9 @@ func TestALoggerJudgesAGroupOfProcesses(t *testing.T) {
 	groupGuest(t, "TestGuestGroup", 0)
 }
 
-// TestALoggerJudgesAGroupForTenMinutes (make soak): the same with 0.1 % of the
+// TestSoakInTheGuestOfAGroup (make soak): the same with 0.1 % of the
 // frames lost on the bus for CANSEAL_SOAK, and a logger that starts 30 s late.
-func TestALoggerJudgesAGroupForTenMinutes(t *testing.T) {
+func TestSoakInTheGuestOfAGroup(t *testing.T) {
 	length, _ := time.ParseDuration(os.Getenv("CANSEAL_SOAK"))
 	if length == 0 {
 		t.Skip("NOT RUN: make soak")

@@ -10,4 +10,5 @@ import (
 
 func (Suite) Format(f fmt.State, _ rune)  { _, _ = io.WriteString(f, "[suite]") }
 func (Judge) Format(f fmt.State, _ rune)  { _, _ = io.WriteString(f, "[judge]") }
+func (Search) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[search]") }
 func (Member) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[member]") }

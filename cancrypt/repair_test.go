@@ -1,8 +1,10 @@
 package cancrypt
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -199,5 +201,18 @@ func BenchmarkRepairKey(b *testing.B) {
 	f := newSieve(s.o.Methods, &p.cur, parts, 2, s.next(p))
 	for guess := uint32(0); b.Loop(); guess++ {
 		f.passes(guess)
+	}
+}
+
+func TestASearchPrintsNoKey(t *testing.T) {
+	b, _ := drifting(t, []uint8{1, 2, 3}, func(b *bus) map[uint8]int64 { return unheard(b, 1, 2) })
+	s := b.j.Repair()
+	for _, v := range []any{s, *s, struct{ S *Search }{s}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d"} {
+			text := strings.ToLower(fmt.Sprintf(verb, v))
+			if strings.Contains(text, "0405060708") || strings.Contains(text, "4 5 6 7 8") || strings.Contains(text, "0x4, 0x5") {
+				t.Errorf("%s shows %.80s", verb, text)
+			}
+		}
 	}
 }

@@ -100,6 +100,9 @@ func (l *Logger) Ready() <-chan struct{} { return l.ready }
 // String names the component.
 func (l *Logger) String() string { return "recorder" }
 
+// GoString names it too: its judges hold keys.
+func (l *Logger) GoString() string { return l.String() }
+
 // Rotate seals the running segment and waits until its seal line is written; a
 // name without numbers means that there was none. With final, for a box that is
 // about to lose its power, the next segment is opened by the next event only.

@@ -12,6 +12,9 @@ import (
 // recorded logs. Nothing shows them.
 type KeySet struct{ records []record }
 
+// Format shows that there are keys.
+func (KeySet) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[keys]") }
+
 // KeyFile reads a file with keys: what Provision takes, encrypted or not, or the
 // file of a store.
 func (s Store) KeyFile(from io.Reader, passphrase string) (KeySet, error) {

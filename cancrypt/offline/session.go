@@ -2,6 +2,8 @@ package offline
 
 import (
 	"cmp"
+	"fmt"
+	"io"
 	"slices"
 
 	"canseal/can"
@@ -30,6 +32,9 @@ type Session struct {
 	events   []Event
 	stop     func() bool
 }
+
+// Format shows nothing of a session: its judges hold keys.
+func (*Session) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[session]") }
 
 // Event is a security event with the segment in which it came up.
 type Event struct {

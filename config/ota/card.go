@@ -44,6 +44,7 @@ func (k *Keeper) Card(ctx context.Context, own map[string]string) error {
 
 // Reload takes what is on the card, and brings it into force.
 func (k *Keeper) Reload(ctx context.Context, own map[string]string) error {
+	defer k.poke()
 	return k.ask(ctx, func() error {
 		var all []error
 		for _, name := range objects {

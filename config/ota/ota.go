@@ -1,6 +1,7 @@
 package ota
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -333,7 +334,7 @@ func (k *Keeper) tell(w which, before trial.Record) {
 	if len(about) == 0 {
 		about = before.Objects
 	}
-	detail := map[string]any{"source": max(after.Source, before.Source)}
+	detail := map[string]any{"source": cmp.Or(after.Source, before.Source)}
 	for _, o := range about {
 		detail[o.Name] = o.New
 	}

@@ -37,8 +37,8 @@ func (k *Keeper) Run(ctx context.Context) error {
 	return nil
 }
 
-// Poke makes Run look again at once: something has changed.
-func (k *Keeper) Poke() {
+// poke makes Run look again at once: something has changed.
+func (k *Keeper) poke() {
 	select {
 	case k.poked <- struct{}{}:
 	default:

@@ -145,15 +145,16 @@ func (a *Appliance) fetch(ctx context.Context, name string, limit int64) ([]byte
 	return text, err
 }
 
-// verify checks a signature by the pinned signer.
+// verify checks a signature by the pinned signer. A signer that cannot be read is
+// this device's fault and not the statement's.
 func (a *Appliance) verify(content, signature []byte) (string, error) {
 	file, err := readLimited(a.live().settings.OTA.Signer, 64<<10)
-	if err != nil {
-		return "", fmt.Errorf("ota.signer: %w", err)
+	var signer *certs.Signer
+	if err == nil {
+		signer, err = certs.ParseSigner(file)
 	}
-	signer, err := certs.ParseSigner(file)
 	if err != nil {
-		return "", fmt.Errorf("ota.signer: %w", err)
+		return "", &ota.Wait{Err: fmt.Errorf("ota.signer: %w", err)}
 	}
 	err = signer.Verify(content, signature, a.clock.TrustedNow(), a.clock.Now().Synchronised)
 	var bad *certs.SignatureError

@@ -263,6 +263,32 @@ func TestATrialGoesOnAfterAStart(t *testing.T) {
 	}
 }
 
+// The power failed while a configuration was copied to the card, and left a torn
+// one: the start mends it before it reads it.
+func TestATornConfigurationIsMendedBeforeItIsRead(t *testing.T) {
+	text := strings.Replace(configFor("low", "http://127.0.0.1:1"), testSecret, "stored", 1)
+	b := newBox(t, "version: 1\ndevi")
+	b.state = t.TempDir()
+	writeFile(t, filepath.Join(b.state, "config.candidate"), text)
+	sum := sha256.Sum256([]byte(text))
+	writeFile(t, filepath.Join(b.state, ota.File), fmt.Sprintf(
+		`{"v":1,"current":{"config.yaml":{"sha256":"old","source":"card"}},"settings":{"state":"settling","source":"signed","force":true,"objects":[{"name":"config.yaml","old":"old","new":"%x"}]},"identity":{"state":"settled"}}`, sum))
+	b.start(t)
+	b.await(t, "frames by the new configuration", func(f Facts) bool { return f.Log.Frames > 100 && settledOn([]byte(text), ota.Signed)(f) })
+	if b.file(t, configFile) != text || !strings.Contains(b.file(t, eventsFile), `"what":"settled"`) {
+		t.Errorf("%s\n%s", b.file(t, configFile), b.file(t, eventsFile))
+	}
+}
+
+// A book that cannot be read costs what was on trial, never the recording.
+func TestABrokenBookDoesNotStopTheRecording(t *testing.T) {
+	b := newBox(t, configFor("low", "http://127.0.0.1:1"))
+	b.state = t.TempDir()
+	writeFile(t, filepath.Join(b.state, ota.File), "{")
+	b.start(t)
+	b.await(t, "frames", func(f Facts) bool { return f.Log.Frames > 100 && f.Settings.Config.State == "settled" })
+}
+
 // documented are the first shell lines below a heading of docs/operations.md.
 func documented(t *testing.T, heading string) string {
 	t.Helper()
@@ -318,7 +344,8 @@ func TestADeviceCertificateIsRenewedOverTheAir(t *testing.T) {
 	b.start(t)
 	key := "A1B2C3D4/device.csr"
 	b.await(t, "a request in the bucket", func(Facts) bool {
-		return len(f.store.Keys(testBucket, key)) == 2 && b.collect().TLS.Device != nil
+		device := b.collect().TLS.Device
+		return len(f.store.Keys(testBucket, key)) == 2 && device != nil && device.RequestSHA256 != ""
 	})
 	request, err := certs.ParseRequest(stored(t, f.store, key))
 	if err != nil {

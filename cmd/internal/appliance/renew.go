@@ -85,6 +85,7 @@ func (a *Appliance) ask(ctx context.Context, id *certs.Identity) error {
 		}
 	}
 	sum := sha256.Sum256(request)
+	a.live().store.asked.Store(&sum)
 	a.log.Info("asked for a new certificate", "request", hex.EncodeToString(sum[:]), "ends", id.NotAfter())
 	a.journal.Add("certificate", "asked for a new one", 0, map[string]any{"request": hex.EncodeToString(sum[:]), "not_after": rfc3339(id.NotAfter().UnixNano())})
 	return nil

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,6 +39,8 @@ type store struct {
 	log         *slog.Logger
 
 	device atomic.Pointer[certs.Identity] // as last loaded
+
+	asked atomic.Pointer[[sha256.Size]byte] // the request for another certificate
 
 	mu     sync.Mutex
 	client *s3.Client
@@ -245,6 +248,9 @@ func (s *store) Status() s3.Status {
 	}
 	if id := s.device.Load(); id != nil {
 		status.Device = s3.NewDeviceStatus(id, s.clock.TrustedNow(), s.settings.TLS.RenewBefore)
+		if asked := s.asked.Load(); asked != nil && status.Device.RenewDue {
+			status.Device.RequestSHA256 = hex.EncodeToString(asked[:])
+		}
 	}
 	return status
 }

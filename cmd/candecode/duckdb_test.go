@@ -40,14 +40,14 @@ func duckdb(t *testing.T, queries []string) [][]byte {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
-		absent(t, "duckdb", "node", err)
+		absent(t, "peers", "node", err)
 	}
 	installed, err := filepath.Abs("../../.tools/duckdb")
 	if err == nil {
 		_, err = os.Stat(filepath.Join(installed, "node_modules"))
 	}
 	if err != nil {
-		absent(t, "duckdb", "DuckDB (npm install of testdata/duckdb in .tools/duckdb)", err)
+		absent(t, "peers", "DuckDB (make peers puts it into .tools/duckdb)", err)
 	}
 	cmd := exec.Command(node, filepath.Join("testdata", "duckdb", "query.mjs"), installed)
 	cmd.Stdin = strings.NewReader(strings.Join(queries, "\n") + "\n")

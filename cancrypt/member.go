@@ -116,6 +116,7 @@ type Member struct {
 	state, origin State
 	running       bool
 	now           int64
+	late          int64 // when what is at hand is really done: the time that a call brought
 	at            int64 // time of what is at hand
 	word          Word  // its identity, 0 for a deadline
 	out           *MemberOut

@@ -5,12 +5,14 @@ func (m *Member) beating() bool {
 	return m.takesPart() && !m.joining && (m.state == StateSync || m.state == StateGrouped) && m.members.has(m.o.Address)
 }
 
-// beat sends the own heartbeat. It enters the cycle when it is on the bus.
+// beat sends the own heartbeat. It enters the cycle when it is on the bus. One
+// that opens a cycle is as good when this program runs late.
 func (m *Member) beat() {
 	if !m.beating() {
 		return
 	}
-	until := m.at + cycleTime
+	at := max(m.at, m.late)
+	until := at + cycleTime
 	if m.cycle.open {
 		until = m.cycle.start + cycleTime
 	}
@@ -24,8 +26,11 @@ func (m *Member) beat() {
 	random := m.random[:3]
 	m.o.Random(random)
 	m.sendHeartbeat(status, [3]byte(random), until)
-	m.sent = m.at
-	m.set(timeBeat, m.at+m.o.Event)
+	m.sent = at
+	if at < m.at+cycleTime {
+		at = m.at // a little late does not shift the rhythm
+	}
+	m.set(timeBeat, at+m.o.Event)
 }
 
 // beatEarly plans a heartbeat for the moment from which everybody can answer.

@@ -681,3 +681,16 @@ func TestTheTableOfStates(t *testing.T) {
 		}
 	}
 }
+
+// A program that runs late still sends the heartbeat that opens a cycle.
+func TestAHeartbeatThatIsDueLongAgoIsSent(t *testing.T) {
+	w := grouping(t, 2, nil)
+	w.nextCycle()
+	a := w.nodes[0]
+	late := a.m.Next() + 400*millisecond
+	var out MemberOut
+	a.m.Tick(late, &out)
+	if len(out.Frames) != 1 || out.Frames[0].Until < late+cycleTime-1 || a.m.timers[timeBeat] < late+w.o.Event-1 {
+		t.Errorf("frames %+v, the next at %d, now %d", out.Frames, a.m.timers[timeBeat], late)
+	}
+}

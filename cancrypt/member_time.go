@@ -53,6 +53,7 @@ func (m *Member) earliest() int64 {
 
 // advance processes the deadlines that end before t. Time does not go back.
 func (m *Member) advance(t int64) {
+	m.late = t
 	for m.next < t {
 		at := m.earliest()
 		if at >= t {

@@ -45,5 +45,8 @@ type Participant struct{ Port }
 // OpenParticipant returns ErrUnsupported.
 func OpenParticipant(PortOptions) (*Participant, error) { return nil, ErrUnsupported }
 
+// Idle returns true.
+func (*Participant) Idle() bool { return true }
+
 // Run returns ErrUnsupported.
 func (*Participant) Run(func(can.Event)) error { return ErrUnsupported }

@@ -92,12 +92,28 @@ func (p *Participant) Run(handle func(can.Event)) error {
 	return nil
 }
 
+// Idle reports whether every frame that the kernel had queued as it was called
+// has been handed out: deadlines can be processed, no frame from before is on
+// its way.
+func (p *Participant) Idle() bool {
+	queued := true
+	err := p.ear.conn.Control(func(fd uintptr) {
+		var b [1]byte
+		_, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+		queued = err == nil
+	})
+	// Frames taken from the queue before it was empty are being handed out for as
+	// long as the ear is busy.
+	return err != nil || !queued && !p.ear.busy.Load()
+}
+
 // ear reads from a socket, for brutella's Bus, what its Frame can hold, and
 // keeps what it cannot: stamp and direction of the frame at hand.
 type ear struct {
 	brutella.ReadWriteCloser
 	conn   syscall.RawConn
 	closed atomic.Bool
+	busy   atomic.Bool // from before a frame is read until it is handed out
 	handle func(can.Event)
 	at     can.Event
 	raw    [fdSize]byte
@@ -134,7 +150,11 @@ func (e *ear) deliver(raw []byte) {
 func (e *ear) receive() (n int, err error) {
 	var notes, flags int
 	wait := e.conn.Read(func(fd uintptr) bool {
+		e.busy.Store(true)
 		n, notes, flags, _, err = unix.Recvmsg(int(fd), e.raw[:], e.notes[:], 0)
+		if err == unix.EAGAIN {
+			e.busy.Store(false)
+		}
 		return err != unix.EAGAIN && err != unix.EINTR
 	})
 	switch {

@@ -16,8 +16,9 @@ const mostAge = time.Second
 
 // of turns a stamp of the wall clock into a time of this clock.
 func (c clock) of(stamp int64) int64 {
-	age := time.Now().UnixNano() - stamp
-	return c.now() - max(0, min(age, int64(mostAge)))
+	now := time.Now() // both clocks in one reading
+	age := now.UnixNano() - stamp
+	return c.start.UnixNano() + int64(now.Sub(c.start)) - max(0, min(age, int64(mostAge)))
 }
 
 // wall turns a time of this clock into the wall clock's.

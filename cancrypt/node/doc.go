@@ -14,7 +14,8 @@
 //
 // The member lives by a clock that never jumps: the stamps of frames, which are
 // the wall clock's, are turned into ages when they are read. A deadline is
-// processed 2 ms late, so that a frame that ended before it has been read.
+// processed 2 ms late, and after every frame that the kernel has queued by then,
+// so that all members count the same heartbeats however slow their machines are.
 //
 // # Start and stop
 //

@@ -87,18 +87,24 @@ func (l *loop) leave() error {
 func (l *loop) step(done <-chan struct{}) error {
 	timer := time.NewTimer(l.pause())
 	defer timer.Stop()
+	var asked request
 	select {
 	case e := <-l.events:
 		l.receive(&e)
-	case r := <-l.n.requests:
-		r.done <- r.do(l.n.member, l.now(), &l.out)
+	case asked = <-l.n.requests:
 	case err := <-l.failed:
 		return fmt.Errorf("%s: %w", l.n, err)
 	case <-timer.C:
 	case <-done:
 	}
-	l.drain()
-	l.n.member.Tick(l.now(), &l.out)
+	now := l.now()
+	if l.drain(); asked.do != nil || l.n.member.Next() <= now {
+		l.catchUp(now)
+	}
+	if asked.do != nil {
+		asked.done <- asked.do(l.n.member, now, &l.out)
+	}
+	l.n.member.Tick(now, &l.out)
 	l.tickDevice()
 	l.give()
 	return nil
@@ -116,6 +122,23 @@ func (l *loop) pause() time.Duration {
 		d = min(d, publishAfter)
 	}
 	return max(d, 0)
+}
+
+// catchUp takes every frame that ended before now, however late this program
+// runs: a deadline that is processed before such a frame makes another key than
+// that of the other members.
+func (l *loop) catchUp(now int64) {
+	for end := time.Now().Add(mostCatchUp); !l.port.Idle() && time.Now().Before(end); {
+		select {
+		case e := <-l.events:
+			l.receive(&e)
+			if e.Time > now {
+				return
+			}
+		case <-time.After(100 * time.Microsecond):
+		}
+	}
+	l.drain()
 }
 
 // drain takes what has come already.

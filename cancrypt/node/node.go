@@ -21,6 +21,9 @@ type Port interface {
 	// Run hands out the events of the bus, stamped with the wall clock, own
 	// frames with Dir can.Tx, until Close; then it returns nil.
 	Run(handle func(can.Event)) error
+	// Idle reports whether every frame that was queued as it was called has been
+	// handed out.
+	Idle() bool
 	// Close makes Run return.
 	Close() error
 }
@@ -55,6 +58,7 @@ const (
 	mostRequests = 64
 	mostFrames   = 256
 	slack        = 2 * time.Millisecond // by which deadlines are processed late
+	mostCatchUp  = time.Second
 	resendAfter  = 2 * time.Millisecond
 	publishAfter = 100 * time.Millisecond
 	leaveTime    = 2 * time.Second // at most, to leave in order

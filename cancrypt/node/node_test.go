@@ -102,6 +102,8 @@ func (p *tap) Run(handle func(can.Event)) error {
 	}
 }
 
+func (p *tap) Idle() bool { return len(p.events) == 0 }
+
 func (p *tap) Close() error {
 	p.once.Do(func() { close(p.closed) })
 	return nil

@@ -93,7 +93,7 @@ func TestGuestSettingsChangeUnderLoad(t *testing.T) {
 	more()
 	client, err := appliance.Dial(d.state)
 	must(t, err)
-	for n := range 10 {
+	for n := range 5 {
 		text := strings.Replace(air, "ota:", fmt.Sprintf("  heartbeat: %ds\nota:", 100+n), 1)
 		text = strings.Replace(text, "200ms", fmt.Sprintf("%dms", 200+10*n), 1)
 		write(t, filepath.Join(card, "config.yaml"), []byte(text))
@@ -129,11 +129,11 @@ func TestGuestSettingsChangeUnderLoad(t *testing.T) {
 			}
 		}
 	}
-	if holes > 2 || gaps != 1 || len(l.frames[1]) < 2000 {
+	if holes > 2 || gaps != 1 || len(l.frames[1]) < 1500 {
 		t.Errorf("%d holes, %d gaps in %d frames of %d", holes, gaps, len(l.frames[1]), last)
 	}
 	told(t, d, `"what":"settled"`, `"what":"changed on the card"`)
-	fmt.Printf("SETTINGS %d frames, 13 changes of settings, %d holes: another recorder, another session\n", len(l.frames[1]), holes)
+	fmt.Printf("SETTINGS %d frames, 8 changes of settings, %d holes: another recorder, another session\n", len(l.frames[1]), holes)
 }
 
 // A signed configuration that concerns recording proves itself by recording:

@@ -3,6 +3,7 @@ package appliance
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -21,6 +22,7 @@ import (
 	"canseal/config/ota"
 	"canseal/internal/durable"
 	"canseal/internal/s3test"
+	"canseal/internal/s3test/gateway"
 	"canseal/uploader"
 	"canseal/uploader/s3"
 )
@@ -31,14 +33,14 @@ type operator struct {
 	*s3.Client
 }
 
-func newOperator(t *testing.T, store *s3test.Server, bundle string) *operator {
+func newOperator(t *testing.T, endpoint, bundle string) *operator {
 	t.Helper()
 	b, err := certs.LoadBundle([]byte(bundle), certs.BundleOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c, err := s3.New(s3.Options{
-		Endpoint: store.URL, Bucket: testBucket, PathStyle: true, AccessKey: testAccess, SecretKey: testSecret, Mode: "medium",
+		Endpoint: endpoint, Bucket: testBucket, PathStyle: true, AccessKey: testAccess, SecretKey: testSecret, Mode: "medium",
 		TLS: certs.ClientTLS(b, certs.TLSOptions{}),
 	})
 	if err != nil {
@@ -65,7 +67,7 @@ func airBox(t *testing.T, policy, signer string) (*box, *operator, *s3test.Serve
 	text := configFor("medium", store.URL) + fmt.Sprintf("ota: {policy: %s, every: 1m, signer: %q}\n", policy, signer)
 	b := newBox(t, text)
 	writeFile(t, filepath.Join(b.root, bundleFile), bundle)
-	return b, newOperator(t, store, bundle), store
+	return b, newOperator(t, store.URL, bundle), store
 }
 
 // next is the configuration of a box, changed: as an operator would read it from
@@ -303,6 +305,42 @@ func documented(t *testing.T, heading string) string {
 		t.Fatalf("docs/operations.md has no lines below %q", heading)
 	}
 	return lines
+}
+
+// The same against a store that this project did not write: absent objects are
+// no news, a renewed bundle settles and the old authority is dropped, and a
+// configuration after it.
+func TestSettingsOverTheAirFromVersitygw(t *testing.T) {
+	authority, other := testAuthority(t), another(t)
+	server, err := authority.Issue(time.Now(), time.Hour, "127.0.0.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := certs.EncodeKey(server.PrivateKey.(crypto.Signer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := gateway.Start(t, gateway.Options{
+		Access: testAccess, Secret: testSecret, Buckets: []string{testBucket}, Cert: certs.EncodeCertificates(server.Leaf), Key: key,
+	})
+	b := newBox(t, configFor("medium", store.URL)+"ota: {policy: bucket, every: 1m}\n")
+	b.state = t.TempDir()
+	writeFile(t, filepath.Join(b.root, bundleFile), string(holding(t, authority, other)))
+	o := newOperator(t, store.URL, bundleOf(t, authority))
+	b.start(t)
+	b.await(t, "nothing new in the bucket", func(f Facts) bool { return f.Upload.State == "idle" && f.Settings.Reason == "" && f.Log.Frames > 100 })
+	b.stop()
+	renewed := holding(t, authority)
+	o.put(ota.Bundle, renewed)
+	b.start(t)
+	b.await(t, "the renewed bundle", func(f Facts) bool { return f.Settings.Bundle.Source == ota.Unsigned && len(f.CertsServer) == 1 })
+	b.stop()
+	next := b.next(t, "flush: 100ms", "flush: 200ms")
+	o.put(ota.Config, next)
+	b.start(t)
+	b.await(t, "the configuration", settledOn(next, ota.Unsigned))
+	b.sealed(t)
+	b.await(t, "an upload", func(f Facts) bool { return f.Upload.Sent.Segments > 0 })
 }
 
 // A bundle that does not trust the store leaves the device connected, and goes

@@ -64,3 +64,47 @@ func TestFiltersOfAParticipant(t *testing.T) {
 		}
 	}
 }
+
+// Idle waits for what the kernel has queued and for what is being handed out.
+func TestParticipantIsIdleWhenAllIsHandedOut(t *testing.T) {
+	p, other := pipePort(t)
+	e := &ear{ReadWriteCloser: brutella.NewReadWriteCloser(p.line)}
+	var err error
+	if e.conn, err = p.line.SyscallConn(); err != nil {
+		t.Fatal(err)
+	}
+	p.bus = brutella.NewBus(e)
+	station := &Participant{p, e}
+	handing, goOn, ended := make(chan bool), make(chan bool), make(chan error)
+	var raw [fdSize]byte
+	f := frame(0x171, 0, 1, 1)
+	n := encode(&f, &raw)
+	for range 2 {
+		if _, err := unix.Write(other, raw[:n]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if station.Idle() {
+		t.Error("idle, though frames are queued")
+	}
+	go func() {
+		ended <- station.Run(func(can.Event) {
+			handing <- true
+			<-goOn
+		})
+	}()
+	for range 2 {
+		<-handing
+		if station.Idle() {
+			t.Error("idle, though a frame is being handed out")
+		}
+		goOn <- true
+	}
+	for deadline := time.Now().Add(10 * time.Second); !station.Idle(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("never idle")
+		}
+	}
+	station.Close()
+	<-ended
+}

@@ -297,6 +297,7 @@ func (j *Judge) advance(t int64) {
 		j.begun, j.lossUntil = true, t+sequenceTime
 	}
 	j.now = max(j.now, t)
+	j.at = ref{time: t} // what is settled now is late, also of the frame before
 	for {
 		at := int64(never)
 		for _, c := range j.candidates {

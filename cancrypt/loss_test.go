@@ -121,3 +121,24 @@ func TestKnownLossesAccuseNobody(t *testing.T) {
 	b.tick()
 	b.want(alone, can.NotJudged, "its sender's heartbeat may be lost")
 }
+
+// The frame just before the judge goes out of step is settled too.
+func TestTheLastFrameInStepIsSettled(t *testing.T) {
+	b := grouped(t, nil)
+	stamps := map[uint8]int64{1: b.heartbeat(1, 0), 2: b.heartbeat(2, 0)}
+	b.wait(20)
+	stamps[3] = b.now + 200_000
+	b.update(stamps, 0)
+	var last int64
+	for b.events[OutOfStep] == 0 {
+		last = b.now
+		b.wait(100)
+		b.heartbeat(1, 0)
+		b.heartbeat(2, 0)
+	}
+	for _, e := range b.log {
+		if e.Time <= last && b.settled[e.Time] == can.Pending {
+			t.Errorf("a frame %d ms before stays pending", (last-e.Time)/millisecond)
+		}
+	}
+}

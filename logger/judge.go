@@ -173,7 +173,9 @@ func (j *judge) frame(r *recorder, e *can.Event, at uint64) {
 	e.Time = r.time.judged(stamp)
 	if j.gone.Times > 0 && e.Time >= j.gone.From {
 		j.c.Lost(&can.Event{Kind: can.KindLost, From: j.gone.From, Time: max(j.now, min(j.gone.To, e.Time))}, &j.out)
-		j.gone = loss{}
+		if j.gone.To <= e.Time { // else some of them are still to miss
+			j.gone = loss{}
+		}
 	}
 	j.n++
 	if j.first == 0 {

@@ -749,3 +749,37 @@ func TestJudgingSurvivesAnyFailingOperation(t *testing.T) {
 		}
 	})
 }
+
+// What overflows the queue is known to the judge: nobody is blamed for it.
+func TestWhatOverflowsTheQueueAccusesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		card := newCard()
+		disk := &slowDisk{FS: card, stall: make(chan struct{})}
+		r := newRig(t, card)
+		r.o.Card, r.o.Queue = disk, 512
+		r.o.Buses[0].Judge = traceJudge(t, "clean-small")
+		r.start()
+		all := traceFrames(t, "clean-small", r.clocks.read().Wall)
+		r.play(all[:2000])
+		wait := r.clocks.read().Wall - all[2000].Time
+		for i := range all[2000:] {
+			all[2000+i].Time += wait
+		}
+		disk.at = 1 // the next sync hangs
+		time.AfterFunc(3*time.Second, func() { close(disk.stall) })
+		r.play(all[2000:5000])
+		r.stop()
+		lost := uint64(0)
+		for _, g := range records[mdf.Gap](t, card) {
+			lost += g.Count
+		}
+		codes := map[can.Verdict]int{}
+		for _, e := range settled(t, card) {
+			codes[e.Verdict]++
+		}
+		bad := codes[can.SignatureWrong] + codes[can.KeyEpochUnknown] + codes[can.HeartbeatWrong] + codes[can.MessageWithoutPreamble] + codes[can.PreambleWithoutMessage]
+		if lost == 0 || bad > 1 || codes[can.Pending] > 1 { // the last preamble of what is played has no message
+			t.Errorf("%d lost, verdicts %v", lost, codes)
+		}
+	})
+}

@@ -241,6 +241,9 @@ func (r *recorder) lose(bus uint8, reason can.Reason, m loss) {
 func (r *recorder) collect() {
 	found := &r.found
 	states := r.queue.overflow(found)
+	if found.any {
+		found.each(func(bus uint8, _ can.Reason, m loss) { r.missed(bus, m) })
+	}
 	for i := range states {
 		r.date(&states[i])
 		r.state(&states[i])

@@ -23,7 +23,8 @@ const (
 type Session struct {
 	judges   [buses]*judge
 	gaps     []gap
-	next     int // of gaps
+	next     int   // of gaps
+	missing  []gap // that have begun and not ended
 	segments []segment
 	last     uint32 // split of the segment before
 	seen     int64  // time of the last frame noted
@@ -132,13 +133,11 @@ func (s *Session) Record(rec mdf.Record) {
 
 func (s *Session) frame(f *mdf.Frame) {
 	for s.next < len(s.gaps) && s.gaps[s.next].from <= f.Time {
-		g := &s.gaps[s.next]
+		s.missing = append(s.missing, s.gaps[s.next])
 		s.next++
-		for _, j := range s.judges {
-			if j != nil && (g.bus == 0 || g.bus == j.bus) {
-				j.lost(s.time.judged(g.from), s.time.judged(min(g.to, f.Time)))
-			}
-		}
+	}
+	if len(s.missing) > 0 {
+		s.lose(f.Time)
 	}
 	at := len(s.verdicts)
 	s.verdicts = append(s.verdicts, f.Verdict)
@@ -148,6 +147,18 @@ func (s *Session) frame(f *mdf.Frame) {
 		e.Time = s.time.judged(f.Time)
 		j.frame(&e, at)
 	}
+}
+
+// lose tells the judges what is missing up to a time.
+func (s *Session) lose(now int64) {
+	s.missing = slices.DeleteFunc(s.missing, func(g gap) bool {
+		for _, j := range s.judges {
+			if j != nil && (g.bus == 0 || g.bus == j.bus) {
+				j.lost(s.time.judged(g.from), s.time.judged(min(g.to, now)))
+			}
+		}
+		return g.to <= now
+	})
 }
 
 // Verdicts are those of a segment's frames, in the order of its records.

@@ -24,6 +24,7 @@ type keeper struct {
 	wake chan struct{}
 
 	chain    chain                      // under busy
+	signer   signer                     // under busy
 	stubborn map[segment.Name]time.Time // under busy: what could not be deleted, and when to try again
 	surveyed time.Time                  // under busy
 	stale    atomic.Bool                // the survey: something has changed since

@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"crypto"
 	"log/slog"
 	"math"
 	"time"
@@ -56,6 +57,10 @@ type Options struct {
 	CardID func() string
 	// Links tells the state of the links, for Status. nil: unknown.
 	Links func() []Link
+	// SealKey returns the key that signs seal records, nil without one. It is asked
+	// for each line, so that a renewed key counts from then on; after an error the
+	// line is written unsigned. Recording does not wait for it. nil: there is none.
+	SealKey func() (crypto.Signer, error)
 	// Sealed is called when a segment is ready for upload. It must not block.
 	Sealed func()
 	// Synced is told after each sync how many frames of a segment are durable by
@@ -135,6 +140,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Links == nil {
 		o.Links = func() []Link { return nil }
+	}
+	if o.SealKey == nil {
+		o.SealKey = func() (crypto.Signer, error) { return nil, nil }
 	}
 	if o.Sealed == nil {
 		o.Sealed = func() {}

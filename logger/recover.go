@@ -241,6 +241,8 @@ func (k *keeper) findEnd(sessions []uint32, rec *Recovery) map[uint32]map[uint32
 	if k.chain != kept {
 		k.saveChain()
 	}
+	_, now := k.sealKey()
+	k.tellSigner(now)
 	k.publish(func(v *keeperView) { v.Seal = k.sealStatus() })
 	return recorded
 }

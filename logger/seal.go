@@ -118,6 +118,7 @@ func repairFile(fsys durable.FS, name string, keep int64) error {
 func (k *keeper) seal(n segment.Name, line segment.SealLine) error {
 	line.Split = n.Split // a segment that was moved has another in its header
 	line.Prev, line.Dropped = k.chain.Head, k.chain.Dropped
+	line = k.signed(line)
 	if err := k.card.AppendSeal(n.Session, line); err != nil {
 		return err
 	}
@@ -142,7 +143,7 @@ func (k *keeper) saveChain() {
 }
 
 func (k *keeper) sealStatus() SealStatus {
-	return SealStatus{Head: k.chain.Head, Lines: k.chain.Lines, Dropped: k.chain.Dropped}
+	return SealStatus{Head: k.chain.Head, Lines: k.chain.Lines, Dropped: k.chain.Dropped, Signed: k.signer.key != ""}
 }
 
 // sealed tells whether seal.log has the line of a segment, after cutting what an

@@ -95,7 +95,7 @@ type SealStatus struct {
 	Head    string `json:"head"`
 	Lines   uint64 `json:"lines"`
 	Dropped uint64 `json:"dropped"`
-	Signed  bool   `json:"signed"`
+	Signed  bool   `json:"signed"` // lines are signed at present
 }
 
 // BusStatus is one entry of the section buses.

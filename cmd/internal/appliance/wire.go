@@ -2,10 +2,12 @@ package appliance
 
 import (
 	"context"
+	"crypto"
 	"crypto/rand"
 	"fmt"
 	"time"
 
+	"canseal/certs"
 	"canseal/config"
 	"canseal/internal/clock"
 	"canseal/internal/run"
@@ -76,6 +78,7 @@ func (a *Appliance) loggerOptions() logger.Options {
 		CheckCard:      a.present,
 		CardID:         logger.CardID(a.o.Root),
 		Links:          a.live().buses.Links,
+		SealKey:        func() (crypto.Signer, error) { return certs.SealKey(a.card, a.state) },
 		Sealed:         a.poke,
 		Sending:        a.sending,
 		Synced:         a.o.Synced,

@@ -26,6 +26,14 @@ type member struct {
 	a    *Appliance
 	bus  config.Bus
 	node atomic.Pointer[node.Node] // nil before there is a key
+	told map[string]*line          // by the node's goroutine
+}
+
+// line is when a line was last written to events.jsonl, and how often it was not
+// since.
+type line struct {
+	at    time.Time
+	count int
 }
 
 // sends reports whether a bus has a member: for good, or for one GROUP a boot.
@@ -158,11 +166,30 @@ func (m *member) open() (node.Port, error) {
 
 func (m *member) changed(_ time.Time, s cancrypt.State) {
 	state := can.CryptOff + can.State(s)
-	m.a.journal.Add("cancrypt", "member "+state.String(), uint8(m.bus.Number), nil)
+	m.tell("member " + state.String())
 	m.a.live().logger.Report(uint8(m.bus.Number), cancrypt.SecurityEvent{}, state)
 	if m.bus.Cancrypt.GroupOnce && s == cancrypt.StateJoin {
 		m.spend()
 	}
+}
+
+// tell writes a line to events.jsonl, the same one at most once in a minute:
+// whoever is on the bus could else wear out the card.
+func (m *member) tell(what string) {
+	l := m.told[what]
+	if l == nil {
+		if m.told == nil {
+			m.told = map[string]*line{}
+		}
+		l = &line{}
+		m.told[what] = l
+	}
+	l.count++
+	if time.Since(l.at) < time.Minute {
+		return
+	}
+	m.a.journal.Add("cancrypt", what, uint8(m.bus.Number), map[string]any{"count": l.count})
+	l.at, l.count = time.Now(), 0
 }
 
 // groupFile holds a line for each bus whose one GROUP of a boot was sent:
@@ -172,7 +199,7 @@ const groupFile = "group_once"
 // spent reports whether the bus's one GROUP of this boot was sent already.
 func (m *member) spent() bool {
 	b, err := durable.ReadFile(m.a.state, groupFile, 1<<16)
-	return err == nil && slices.Contains(strings.Split(string(b), "\n"), m.line())
+	return err == nil && slices.Contains(strings.Split(string(b), "\n"), m.stamp())
 }
 
 // spend remembers that it was, for as long as the machine runs.
@@ -187,13 +214,13 @@ func (m *member) spend() {
 			lines = append(lines, line)
 		}
 	}
-	lines = append(lines, m.line())
+	lines = append(lines, m.stamp())
 	if err := durable.WriteFile(m.a.state, groupFile, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
 		m.a.log.Warn("one GROUP per boot not remembered", "bus", m.bus.Number, "error", err)
 	}
 }
 
-func (m *member) line() string { return clock.BootID() + " " + m.bus.Interface }
+func (m *member) stamp() string { return clock.BootID() + " " + m.bus.Interface }
 
 // happened keeps what only the member sees: manipulation of its own frames. All
 // else the judge of the bus has in the log.

@@ -3,6 +3,8 @@ package appliance
 import (
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"canseal/cancrypt"
 	"canseal/config"
@@ -109,4 +111,22 @@ func TestTheOneGroupOfABootIsRemembered(t *testing.T) {
 	if want := clock.BootID() + " can0\n" + clock.BootID() + " can1"; err != nil || string(b) != want {
 		t.Errorf("%q, %v", b, err)
 	}
+}
+
+// Whoever is on the bus can change a member's state as often as the profile lets
+// him; the card gets a line a minute.
+func TestAMembersLinesAreRare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &Appliance{journal: openJournal(memfs.New(), func() eventTime { return eventTime{} })}
+		m := &member{a: a, bus: config.Bus{Number: 1}}
+		for range 300 {
+			m.tell("member silent")
+			m.tell("member joining")
+			time.Sleep(time.Second)
+		}
+		b, err := durable.ReadFile(a.journal.fs, eventsFile, 1<<20)
+		if n := strings.Count(string(b), "\n"); err != nil || n != 10 || strings.Count(string(b), `"count":60`) != 8 {
+			t.Errorf("%d lines in 5 minutes, %v:\n%s", n, err, b)
+		}
+	})
 }

@@ -283,8 +283,8 @@ func uploadText(d *appliance.Facts) string {
 	return text
 }
 
-// settingsText tells what of the settings is on trial or was refused, and why
-// nothing is taken; nothing else is worth a line.
+// settingsText tells what of the settings is on trial or was refused, why nothing
+// is taken, and who rules the device if not its owner.
 func settingsText(s *ota.Status) (lines []string) {
 	names := []string{"config.yaml", "certs_server.p7b", "device.crt"}
 	for i, f := range []ota.Fact{s.Config, s.Bundle, s.Identity} {
@@ -299,6 +299,9 @@ func settingsText(s *ota.Status) (lines []string) {
 	}
 	if s.Reason != "" {
 		lines = append(lines, printable(s.Reason))
+	}
+	if s.Policy == "bucket" {
+		lines = append(lines, "ota.policy bucket: whoever writes the bucket rules this device")
 	}
 	return lines
 }

@@ -114,6 +114,9 @@ func (a *Appliance) ways() ota.Ways {
 	}
 	if s.OTA.Signer != "" {
 		w.Verify = a.verify
+		if _, err := a.signer(); err != nil && s.OTA.Policy != "off" {
+			a.log.Error("no signed settings are taken", "error", err)
+		}
 	}
 	if a.live().store == nil {
 		w.Policy = "off" // no way to a bucket
@@ -145,16 +148,25 @@ func (a *Appliance) fetch(ctx context.Context, name string, limit int64) ([]byte
 	return text, err
 }
 
+// signer reads whose signatures count.
+func (a *Appliance) signer() (*certs.Signer, error) {
+	file, err := readLimited(a.live().settings.OTA.Signer, 64<<10)
+	if err != nil {
+		return nil, fmt.Errorf("ota.signer: %w", err)
+	}
+	signer, err := certs.ParseSigner(file)
+	if err != nil {
+		return nil, fmt.Errorf("ota.signer: %w", err)
+	}
+	return signer, nil
+}
+
 // verify checks a signature by the pinned signer. A signer that cannot be read is
 // this device's fault and not the statement's.
 func (a *Appliance) verify(content, signature []byte) (string, error) {
-	file, err := readLimited(a.live().settings.OTA.Signer, 64<<10)
-	var signer *certs.Signer
-	if err == nil {
-		signer, err = certs.ParseSigner(file)
-	}
+	signer, err := a.signer()
 	if err != nil {
-		return "", &ota.Wait{Err: fmt.Errorf("ota.signer: %w", err)}
+		return "", &ota.Wait{Err: err}
 	}
 	err = signer.Verify(content, signature, a.clock.TrustedNow(), a.clock.Now().Synchronised)
 	var bad *certs.SignatureError

@@ -18,7 +18,7 @@ func (j *Judge) accuse(c *candidate, kind EventKind, sender uint8) {
 		return
 	}
 	e := SecurityEvent{j.at.time, kind, sender, j.at.word}
-	v, accuses := accusations[kind]
+	v, accuses := accusation(kind)
 	switch {
 	case accuses && !j.inStep:
 	case accuses && j.unsure(v) && len(j.warned) < maxPending:
@@ -28,10 +28,17 @@ func (j *Judge) accuse(c *candidate, kind EventKind, sender uint8) {
 	}
 }
 
-// accusations are the events that go with a verdict under a key.
-var accusations = map[EventKind]can.Verdict{
-	EventKind(BadSignature): can.SignatureWrong, EventKind(Desync): can.KeyEpochUnknown, EventKind(BadHeartbeat): can.HeartbeatWrong,
-	UnderGuessing: can.SignatureWrong,
+// accusation returns the verdict under a key that an event goes with, if it does.
+func accusation(kind EventKind) (v can.Verdict, accuses bool) {
+	switch kind {
+	case EventKind(BadSignature), UnderGuessing:
+		return can.SignatureWrong, true
+	case EventKind(Desync):
+		return can.KeyEpochUnknown, true
+	case EventKind(BadHeartbeat):
+		return can.HeartbeatWrong, true
+	}
+	return 0, false
 }
 
 // warning is an event that waits for a proof of its candidate's key.

@@ -16,6 +16,10 @@
 // with equal device, session and split the sealed one counts, else the first by
 // name; the others are named in Input.Dropped.
 //
+// A file of which is known, without opening it, that it holds nothing from the
+// time that is wanted (File.Start, File.End) is not opened (Segment.Aside),
+// unless the clock of what is wanted can be set right only by it.
+//
 // # Times
 //
 // Recorded times are corrected by the clock anchors of all segments of the same

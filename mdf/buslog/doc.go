@@ -47,6 +47,9 @@
 //     may not exceed the size of the file.
 //   - Memory is bounded by constants of this package and Options.Window,
 //     whatever the file claims; counts are checked before anything is made.
+//   - Frames whose payloads stand apart in VLSD records find them by position.
+//     Behind damage a group's positions count again from the first frame that is
+//     followed by a payload of its length; what cannot be told is left out.
 //   - A damaged block costs that block. A record id that is not declared costs
 //     the bytes up to where sixteen records in a row make sense again. A record
 //     with impossible values costs that record. All is counted in Report.

@@ -307,3 +307,18 @@ func TestJudgeSaysWhatIsMissing(t *testing.T) {
 	judgeRun(t, 1, "judge", filepath.Join(root, "nothing"), "--keys", keys)
 	judgeRun(t, 1, "judge", root, "--keys", filepath.Join(root, "nothing"))
 }
+
+func FuzzTraceKeys(f *testing.F) {
+	for _, name := range []string{"clean-small", "streams"} {
+		text, err := os.ReadFile(traces + name + ".keys.json")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if o, err := traceKeys(text); err == nil && o != nil && o.Table == nil {
+			t.Error("no table")
+		}
+	})
+}

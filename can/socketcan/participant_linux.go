@@ -151,11 +151,13 @@ func (e *ear) receive() (n int, err error) {
 	var notes, flags int
 	wait := e.conn.Read(func(fd uintptr) bool {
 		e.busy.Store(true)
-		n, notes, flags, _, err = unix.Recvmsg(int(fd), e.raw[:], e.notes[:], 0)
-		if err == unix.EAGAIN {
+		for err = unix.EINTR; err == unix.EINTR; {
+			n, notes, flags, _, err = unix.Recvmsg(int(fd), e.raw[:], e.notes[:], 0)
+		}
+		if err != nil {
 			e.busy.Store(false)
 		}
-		return err != unix.EAGAIN && err != unix.EINTR
+		return err != unix.EAGAIN
 	})
 	switch {
 	case e.closed.Load():

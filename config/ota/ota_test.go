@@ -138,6 +138,16 @@ func TestWhatIsNotCompleteIsLookedAtAgain(t *testing.T) {
 		r.put(Config, "good config 1")
 		r.run(time.Hour)
 		r.want(trial.Settled, "good config 1", "good bundle 0")
+		r.put(Config, "good config 2") // the statement before its signature: refused, until that comes
+		old := r.bucket[Update+Signature]
+		r.sign(2, Config)
+		right := r.bucket[Update+Signature]
+		r.put(Update+Signature, old)
+		r.run(time.Hour)
+		r.want(trial.Settled, "good config 1", "good bundle 0")
+		r.put(Update+Signature, right)
+		r.run(time.Hour)
+		r.want(trial.Settled, "good config 2", "good bundle 0")
 	})
 }
 

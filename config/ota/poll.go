@@ -19,9 +19,6 @@ var ErrNone = errors.New("no such object")
 // takes them, for objects without one, then for a certificate.
 func (k *Keeper) poll(ctx context.Context, ways *Ways) {
 	k.forgive()
-	if !k.book.Load().Settings.On() {
-		k.because(nil)
-	}
 	named, err := k.pollStatement(ctx, ways)
 	if err == nil && ways.Policy == "bucket" {
 		err = k.pollObjects(ctx, ways, named)
@@ -29,8 +26,10 @@ func (k *Keeper) poll(ctx context.Context, ways *Ways) {
 	if err == nil {
 		err = k.pollIdentity(ctx, ways)
 	}
-	if err != nil && ctx.Err() == nil {
-		k.because(err)
+	if ctx.Err() != nil || err == nil && k.book.Load().Settings.On() {
+		return
+	}
+	if k.because(err); err != nil {
 		k.o.Log.Info("settings in the bucket", "error", err)
 	}
 }
@@ -63,6 +62,21 @@ func (k *Keeper) news(ctx context.Context, ways *Ways, name string) (tag Tag, is
 	return tag, k.book.Load().Seen[name] != tag, nil
 }
 
+// newsOfStatement is news of a statement and its signature, in whatever order
+// they were put: until both are there, there is nothing to judge.
+func (k *Keeper) newsOfStatement(ctx context.Context, ways *Ways) (tag Tag, is bool, err error) {
+	tag, err = ways.Look(ctx, Update)
+	if err != nil || tag == (Tag{}) {
+		return tag, false, err
+	}
+	signature, err := ways.Look(ctx, Update+Signature)
+	if err != nil || signature == (Tag{}) {
+		return tag, false, err
+	}
+	tag = Tag{ETag: tag.ETag + " " + signature.ETag, Modified: tag.Modified + " " + signature.Modified}
+	return tag, k.book.Load().Seen[Update] != tag, nil
+}
+
 // pollStatement reads and judges update.json with what it names. It returns what
 // a statement speaks for, so that it is not taken without it.
 func (k *Keeper) pollStatement(ctx context.Context, ways *Ways) (named map[string]string, err error) {
@@ -70,7 +84,7 @@ func (k *Keeper) pollStatement(ctx context.Context, ways *Ways) (named map[strin
 	if ways.Verify == nil {
 		return nil, nil
 	}
-	tag, is, err := k.news(ctx, ways, Update)
+	tag, is, err := k.newsOfStatement(ctx, ways)
 	if err != nil || !is {
 		return named, err
 	}

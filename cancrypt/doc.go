@@ -211,8 +211,9 @@
 // allocated, but by AES.
 //
 // With CANcrypt FD members 1-15 make the key; those above only listen, follow it
-// and send secured messages. They start no group: one that boots late waits for the
-// next start.
+// and send secured messages. They start no group: one that boots late, or whose
+// key is another one for two event times, is in JOIN and sends nothing until the
+// next start (TestFDMembersUnderLossDelayAndAttack).
 //
 // # Pairings (5.8)
 //

@@ -147,6 +147,7 @@ func (m *Member) close(at int64) {
 		m.renew(m.update(from), at)
 		m.seq = 0
 		m.enter(keyUpdated)
+		m.backInStep()
 	}
 	for a := range uint8(16) {
 		if m.members.has(a) && !m.left.has(a) {
@@ -160,6 +161,13 @@ func (m *Member) close(at int64) {
 		m.off()
 	} else if m.lost.has(m.o.Address) {
 		m.beatEarly() // the others do not wait for this member
+	}
+}
+
+// backInStep: a passive member that waits for a start was right all the same.
+func (m *Member) backInStep() {
+	if !m.active() && m.state == StateJoin && !m.joining {
+		m.state = m.origin
 	}
 }
 

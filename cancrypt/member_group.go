@@ -5,8 +5,12 @@ package cancrypt
 func (m *Member) takesPart() bool { return m.running && m.active() && (!m.o.Visit || m.once) }
 
 // want asks for a new start of the group, if the table of states has it. It is
-// sent when the last one is 5 s ago.
+// sent when the last one is 5 s ago. A passive member can but wait for it.
 func (m *Member) want(why trigger) {
+	if !m.active() && m.running && !m.joining {
+		m.enter(why)
+		return
+	}
 	if _, ok := m.state.follows(why); !ok || !m.takesPart() || m.leaving || m.joining {
 		return
 	}

@@ -288,9 +288,13 @@ func (w *network) all(s State) bool {
 	return true
 }
 
-// agree reports whether all members are grouped under the same key.
+// agree reports whether all members are grouped under the same key. A passive
+// one may wait for the next start.
 func (w *network) agree() bool {
 	for _, n := range w.nodes {
+		if !n.m.active() && n.m.State() == StateJoin {
+			continue
+		}
 		if n.m.State() != StateGrouped || n.m.cur != w.nodes[0].m.cur {
 			return false
 		}

@@ -73,7 +73,7 @@ type verdictLog struct {
 	bus    uint8
 	frames []simulate.Judged
 	open   map[identity][]int // pending or vouched frames, in order
-	sender map[identity]uint8 // of heartbeat-only and listed identifiers
+	sender map[identity]uint8 // of heartbeat-only identifiers
 }
 
 type identity struct {
@@ -133,7 +133,9 @@ func (l *verdictLog) take(record mdf.Record) {
 		}
 		l.frames = append(l.frames, simulate.Judged{Time: v.Time, Frame: v.Frame, Verdict: v.Verdict})
 	case mdf.Sender:
-		l.sender[identity{v.ID, v.Extended, v.Bus}] = v.Sender
+		if v.HeartbeatOnly {
+			l.sender[identity{v.ID, v.Extended, v.Bus}] = v.Sender
+		}
 	case mdf.VerdictChange:
 		if v.Scope != mdf.ScopeSender {
 			l.settle(identity{v.ID, v.Extended, v.Bus}, &v)

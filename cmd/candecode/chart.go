@@ -9,6 +9,7 @@ import (
 
 	"canseal/can"
 	"canseal/decode"
+	"canseal/decode/dbc"
 	"canseal/decode/input"
 	"canseal/decode/plot"
 	"canseal/decode/table"
@@ -197,29 +198,38 @@ func (c *chart) lane(b *decode.Batch) *lane {
 	if l.table.Signals() == 0 {
 		return l
 	}
-	drawn := a.Lane(fmt.Sprintf("%s on can%d", b.Message.Name, max(0, int(b.Bus)-1)), b.Bus)
+	l.draw(a.Lane(fmt.Sprintf("%s on can%d", b.Message.Name, max(0, int(b.Bus)-1)), b.Bus), b.Message, choice)
+	return l
+}
+
+// draw adds the signals of a lane.
+func (l *lane) draw(drawn *plot.Lane, m *decode.Message, choice table.Choice) {
 	columns := l.table.Schema().Columns
 	columns = columns[len(columns)-l.table.Signals():]
-	for i := range b.Message.Signals {
-		signal := &b.Message.Signals[i]
-		if !choice.Wants(b.Message.Name, signal.Name) {
+	for i := range m.Signals {
+		signal := &m.Signals[i]
+		if !choice.Wants(m.Name, signal.Name) {
 			continue
 		}
-		about := plot.Signal{Name: signal.Name, Unit: columns[len(l.series)].Unit, Comment: signal.Comment}
-		for _, x := range signal.Choices {
-			value := float64(x.Value)
-			if !c.raw {
-				value = float64(value*signal.Scale) + signal.Offset
-			}
-			about.Texts = append(about.Texts, plot.Text{Value: value, Text: x.Text})
-		}
+		about := plot.Signal{Name: signal.Name, Unit: columns[len(l.series)].Unit, Comment: signal.Comment, Texts: textsOf(signal, choice.Raw)}
 		s := drawn.Series(about)
 		l.series = append(l.series, s)
 		if s != nil {
 			l.Lane = drawn
 		}
 	}
-	return l
+}
+
+// textsOf are the value descriptions of a signal, by the values that are drawn.
+func textsOf(signal *dbc.Signal, raw bool) (texts []plot.Text) {
+	for _, c := range signal.Choices {
+		value := float64(c.Value)
+		if !raw {
+			value = float64(value*signal.Scale) + signal.Offset
+		}
+		texts = append(texts, plot.Text{Value: value, Text: c.Text})
+	}
+	return texts
 }
 
 // shadeOf says what a verdict is worth: only what was proven is not shaded.

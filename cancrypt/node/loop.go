@@ -212,7 +212,7 @@ func (l *loop) send() {
 		switch {
 		case err == nil:
 			l.counts.Sent++
-		case l.n.o.Full != nil && l.n.o.Full(err):
+		case l.n.o.Full(err):
 			l.full = true
 			l.queue = append(l.queue[:0], l.queue[i:]...)
 			return

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"syscall"
 	"time"
 
 	"canseal/can"
@@ -46,7 +47,7 @@ type Options struct {
 	State   func(at time.Time, s cancrypt.State)
 
 	// Full reports that a frame could not be sent only because the queue of the
-	// interface is full, so that it is tried again. nil: never.
+	// interface is full, so that it is tried again. nil: ENOBUFS.
 	Full func(error) bool
 
 	Log *slog.Logger // nil: silent
@@ -114,6 +115,9 @@ func New(o Options) (*Node, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Full == nil {
+		o.Full = func(err error) bool { return errors.Is(err, syscall.ENOBUFS) }
 	}
 	m, err := cancrypt.NewMember(o.Member)
 	if err != nil {

@@ -57,8 +57,25 @@ type messageKey struct {
 // group in Parquet, of a record batch in Arrow.
 var rowsHeld = map[string]int{"csv": 4096, "parquet": 32768, "arrow": 8192}
 
-// mostRows bounds the rows of all messages that wait to be written, in bytes.
-const mostRows = 40 << 20
+// Bounds of the rows of all messages that wait to be written, in bytes: less
+// where the messages themselves take memory.
+const (
+	mostRows    = 64 << 20
+	mostRowsOf  = 1000 // messages; beyond
+	mostRowsFew = 40 << 20
+)
+
+// rowMemory is the bound for the DBC files of this run.
+func (s *settings) rowMemory() int {
+	messages := 0
+	for _, r := range s.rules {
+		messages += len(r.File.Messages)
+	}
+	if messages > mostRowsOf {
+		return mostRowsFew
+	}
+	return mostRows
+}
 
 // mostChunks bounds what is kept of files until they end: about a kilobyte for
 // each column of an open Parquet file, and for each in a row group. Then all is
@@ -114,7 +131,7 @@ func (t *tables) start(session *input.Session) (err error) {
 		return err
 	}
 	t.decoder = decode.New(decode.Options{
-		Plan: t.plans1.wanted, Rows: rowsHeld[t.format], Memory: mostRows, Batch: t.batch, Ahead: ahead + 2,
+		Plan: t.plans1.wanted, Rows: rowsHeld[t.format], Memory: t.rowMemory(), Batch: t.batch, Ahead: ahead + 2,
 		Transport: decode.TransportOptions{Off: t.noTransport, ISOTP: t.isotpIDs},
 	})
 	return nil

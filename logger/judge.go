@@ -183,13 +183,14 @@ func (j *judge) frame(r *recorder, e *can.Event, at uint64) {
 	}
 	j.now = max(j.now, e.Time)
 	v := j.c.Frame(e, &j.out)
-	e.Time, e.Verdict = stamp, v
+	e.Verdict = v
 	if v == can.Pending {
-		short := j.o.Options.HeartbeatOnly[cancrypt.WordOf(&e.Frame)] == 0
-		j.waiting.add(entry{n: j.n, at: at, e: e, stamp: j.now, short: short})
+		only := j.o.Options.HeartbeatOnly[cancrypt.WordOf(&e.Frame)]
+		j.waiting.add(entry{n: j.n, at: at, e: e, stamp: e.Time, only: only})
 	} else {
 		j.count(v)
 	}
+	e.Time = stamp
 	j.tell(r, at)
 }
 

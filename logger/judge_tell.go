@@ -1,6 +1,7 @@
 package logger
 
 import (
+	"canseal/can"
 	"canseal/cancrypt"
 	"canseal/mdf"
 )
@@ -32,7 +33,12 @@ func (j *judge) late(r *recorder, l *cancrypt.Late) {
 	if l.N == 0 {
 		// Stamps may have been written up to 1 µs later, see mdf.Writer.Frame.
 		v.From, v.To, v.Sender = r.time.recorded(l.From), r.time.recorded(l.Time)+999, l.Sender
-		j.count(l.Verdict)
+		j.waiting.interval(l.Sender, l.From, l.Time, l.Verdict, func(before can.Verdict) {
+			if before == can.Vouched {
+				j.verdicts[before]--
+			}
+			j.count(l.Verdict)
+		})
 		v.Time = max(r.time.recorded(j.now), v.To)
 		r.append(v)
 		return

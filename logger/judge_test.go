@@ -656,6 +656,7 @@ func TestHeartbeatOnlyFramesAreVouchedForInTheLog(t *testing.T) {
 		r.start()
 		mixed, places := beside(traceFrames(t, "clean-small", r.clocks.read().Wall), 0x7A0)
 		r.play(mixed)
+		status := r.logger.Status().Cancrypt[0]
 		r.stop()
 		codes := map[can.Verdict]int{}
 		for i, e := range settled(t, r.card) {
@@ -667,6 +668,9 @@ func TestHeartbeatOnlyFramesAreVouchedForInTheLog(t *testing.T) {
 		}
 		if codes[can.VouchedTwice] < len(places)/2 || codes[can.Unvouched]+codes[can.NotListed] > 0 {
 			t.Errorf("%v of %d", codes, len(places))
+		}
+		if int(status.Verdicts["5"]) != codes[can.Vouched] || int(status.Verdicts["6"]) != codes[can.VouchedTwice] {
+			t.Errorf("status %v, the log %v", status.Verdicts, codes)
 		}
 	})
 }

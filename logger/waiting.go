@@ -17,7 +17,8 @@ type entry struct {
 	e     *can.Event // in the queue; nil: taken from it
 	stamp int64      // judge's time
 	time  int64      // as recorded; 0: not recorded (yet)
-	short bool       // its verdict comes within moments
+	only  uint8      // its sender, if it is heartbeat-only: its verdict takes seconds
+	once  bool       // it was vouched for, once
 	done  bool
 }
 
@@ -61,11 +62,29 @@ func (w *waiting) find(n uint64) *entry {
 	return &w.list[i]
 }
 
+// interval settles the heartbeat-only frames of a sender in an interval of the
+// judge's time, and calls f for each with what it was before.
+func (w *waiting) interval(sender uint8, from, to int64, v can.Verdict, f func(before can.Verdict)) {
+	for i := range w.list {
+		e := &w.list[i]
+		if e.only != sender || e.done || e.stamp < from || e.stamp > to || e.once && v != can.VouchedTwice {
+			continue
+		}
+		before := can.Pending
+		if e.once {
+			before = can.Vouched
+		}
+		e.once, e.done = v == can.Vouched, v != can.Vouched
+		f(before)
+	}
+	w.trim()
+}
+
 // ripe returns the event up to which nothing waits for a verdict that is to
 // come within moments: entries older than a stamp have waited long enough.
 func (w *waiting) ripe(old int64) uint64 {
 	for i := w.next; i < len(w.list); i++ {
-		if e := &w.list[i]; e.short && !e.done && e.e != nil && e.stamp >= old {
+		if e := &w.list[i]; e.only == 0 && !e.done && e.e != nil && e.stamp >= old {
 			return e.at
 		}
 	}

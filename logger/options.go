@@ -67,6 +67,10 @@ type Options struct {
 	// then: a promise that a test of power cuts can hold the recorder to. The
 	// recorder waits for it. nil: nobody is told.
 	Synced func(n segment.Name, frames uint64)
+	// Tap is told what is recorded: frames, by bus in the order in which they are
+	// written, with the verdicts that they have by then. It is called where frames
+	// are recorded and must not block; the events are borrowed. nil: nobody is.
+	Tap func([]can.Event)
 	// Event takes a line for events.jsonl. It is called from a goroutine of its
 	// own and may block; when 256 lines wait, further ones are counted and left out.
 	Event func(kind, what string, bus uint8, detail map[string]any)

@@ -52,6 +52,7 @@ type recorder struct {
 	at       uint64        // events of the queue that are recorded
 	crypt    []CryptStatus // as Status shows it
 	hidden   mdf.Frame     // room for a frame with ciphertext
+	tapped   []can.Event   // recorded, and not told to the tap yet
 
 	gates    gates
 	late     can.Event // room for a frame of a pre-trigger
@@ -181,6 +182,15 @@ func (r *recorder) consume(events []can.Event) {
 	r.judges.each(func(j *judge) { j.waiting.taken(r.at) })
 	r.judges.ready = max(r.judges.ready-len(events), 0)
 	r.queue.release(len(events))
+	r.tap()
+}
+
+// tap tells what was recorded.
+func (r *recorder) tap() {
+	if len(r.tapped) > 0 {
+		r.o.Tap(r.tapped)
+		r.tapped = r.tapped[:0]
+	}
 }
 
 // frame records one frame, unless it is to be left out. It allocates nothing
@@ -205,6 +215,9 @@ func (r *recorder) record(e *can.Event) {
 		return
 	}
 	r.seg.risk(e)
+	if r.o.Tap != nil {
+		r.tapped = append(r.tapped, *e)
+	}
 	if j := r.judges.by[e.Bus%buses]; j != nil {
 		r.recordJudged(j, e)
 	} else if err := r.seg.w.Frame(e); err != nil {

@@ -50,7 +50,9 @@ var mayImport = map[string][]string{
 	"internal/*":             {"internal/*"},
 	"internal/mix":           {"can"},
 	"internal/*/*":           {"internal/*", "internal/*/*"},
-	"cmd/internal/appliance": {"can", "can/*", "cancrypt", "cancrypt/node", "mdf", "segment", "logger", "uploader", "uploader/s3", "certs", "config", "config/ota", "internal/*"},
+	"cmd/internal/appliance": {"can", "can/*", "cancrypt", "cancrypt/node", "mdf", "segment", "logger", "uploader", "uploader/s3", "certs", "config", "link/*", "config/ota", "internal/*"},
+	"cmd/internal/reach":     {"certs", "config", "internal/*", "uploader/s3"},
+	"cmd/internal/vouch":     {"certs", "segment", "internal/*"},
 	"cmd/*":                  {"*", "*/*", "cmd/internal/*"},
 }
 
@@ -68,7 +70,7 @@ var owners = map[string][]string{
 	"github.com/flynn/noise":         {"link/control"},
 	"golang.org/x/crypto":            {"link/control"},
 	"gopkg.in/yaml.v3":               {"config"},
-	"github.com/spf13/cobra":         {"cmd/canseal", "cmd/canseald", "cmd/candecode"},
+	"github.com/spf13/cobra":         {"cmd/canseal", "cmd/canseald", "cmd/candecode", "cmd/internal/reach", "cmd/internal/vouch"},
 	"filippo.io/age":                 {"cancrypt/node"},
 	"golang.org/x/sys":               {"can/socketcan", "internal/durable", "internal/clock", "internal/terminal", "internal/vmtest", "internal/vmtest/vminit", "internal/vmtest/slcan"},
 }

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
 	"errors"
@@ -76,6 +77,20 @@ func NewServer(o ServerOptions) *Server {
 	return s
 }
 
+// Prove sets who the logger is, and whom it trusts, for handshakes from now on.
+func (s *Server) Prove(c tls.Certificate, roots *x509.CertPool) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.o.Certificate, s.o.Roots = c, roots
+}
+
+// identity is who the logger is now.
+func (s *Server) identity() Identity {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return s.o.Identity
+}
+
 // now is µs of the logger's monotonic clock.
 func (s *Server) now() int64 { return time.Since(s.begun).Microseconds() }
 
@@ -122,7 +137,8 @@ func (s *Server) serve(ctx context.Context, r *router, a *association, late time
 	}
 	peer := <-a.in // the hello
 	a.in <- peer
-	conn, err := dtls.Server(a.lane, peer.from, s.o.config(r.transport, check, x509.ExtKeyUsageClientAuth, func() []byte { return r.id(a) }))
+	me := s.identity()
+	conn, err := dtls.Server(a.lane, peer.from, me.config(r.transport, check, x509.ExtKeyUsageClientAuth, func() []byte { return r.id(a) }))
 	if err == nil {
 		err = shake(ctx, conn)
 	}

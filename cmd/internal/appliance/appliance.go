@@ -78,6 +78,9 @@ type Appliance struct {
 	members  []*member
 	facts    *factsWriter
 
+	links     links
+	linksLock sync.Mutex // of links.listener
+
 	keeper    *ota.Keeper // nil: the configuration is not the card's
 	early     []func()    // lines for the journal from before it was opened
 	rebuilds  chan rebuilding

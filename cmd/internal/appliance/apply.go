@@ -71,7 +71,9 @@ func effectOf(now, next *config.Config) (strongest effect) {
 
 // serves tells whether services hold on to the buses.
 func serves(c *config.Config) bool {
-	return slices.ContainsFunc(c.Buses, func(b config.Bus) bool { return len(b.Transmit) > 0 || b.Cancrypt.Role == config.RoleMember })
+	return slices.ContainsFunc(c.Buses, func(b config.Bus) bool {
+		return len(b.Transmit) > 0 || b.Cancrypt.Role == config.RoleMember || b.Probe() != ""
+	}) || c.Link.MQTT != nil
 }
 
 // apply brings settings into force: the candidate for the recorder alone, or
@@ -200,11 +202,11 @@ func (a *Appliance) runRecorder(ctx context.Context) error {
 func (a *Appliance) goOn(next *settings) error {
 	before := a.live()
 	before.buses.Close()
-	b, err := openBuses(a.o, next.Config)
+	b, err := openBuses(a.o, next.Config, nil)
 	if err != nil {
 		next = before.recorded
 		var retry error
-		if b, retry = openBuses(a.o, next.Config); retry != nil {
+		if b, retry = openBuses(a.o, next.Config, nil); retry != nil {
 			b = nil
 			err = errors.Join(err, retry)
 		}

@@ -6,6 +6,7 @@ import (
 	"canseal/can"
 	"canseal/can/socketcan"
 	"canseal/config"
+	"canseal/link/probe"
 	"canseal/logger"
 )
 
@@ -13,19 +14,27 @@ import (
 // that stands in for them.
 type buses struct {
 	can.Source
-	capture *socketcan.Capture // nil with another source
+	capture *socketcan.Capture // nil with another source, or where all buses hang on probes
+	probes  *probe.Server      // nil without probes
 	set     [8]uint32          // nominal rates that canseal sets, by bus number; 0: none
 }
 
-func openBuses(o Options, c *config.Config) (*buses, error) {
+func openBuses(o Options, c *config.Config, probes *probe.Server) (*buses, error) {
 	if o.Source != nil {
 		return &buses{Source: o.Source}, nil
 	}
-	capture, err := socketcan.Open(captureOptions(c, o.Log))
-	if err != nil {
-		return nil, err
+	b, sources := &buses{probes: probes}, []can.Source{}
+	if co := captureOptions(c, o.Log); len(co.Interfaces) > 0 || probes == nil {
+		capture, err := socketcan.Open(co)
+		if err != nil {
+			return nil, err
+		}
+		b.capture, sources = capture, append(sources, capture)
 	}
-	b := &buses{Source: capture, capture: capture}
+	if probes != nil {
+		sources = append(sources, probes)
+	}
+	b.Source = join(sources...)
 	for _, bus := range c.Buses {
 		if bus.Configure {
 			b.set[bus.Number-1] = uint32(*bus.Check.Bitrate) // checked by config
@@ -37,6 +46,9 @@ func openBuses(o Options, c *config.Config) (*buses, error) {
 func captureOptions(c *config.Config, log *slog.Logger) socketcan.Options {
 	out := socketcan.Options{Log: log}
 	for _, b := range c.Buses {
+		if b.Probe() != "" {
+			continue
+		}
 		out.Interfaces = append(out.Interfaces, socketcan.Interface{
 			Name: b.Interface, Bus: uint8(b.Number), ReceiveBuffer: int(b.ReceiveBuffer), ErrorFrames: c.Log.ErrorFrames,
 			Want: wanted(b.Check), Configure: b.Configure, Filter: kernelRules(&b), Pass: needed(&b),
@@ -89,10 +101,13 @@ func frameOf(t config.Transmit) can.Frame {
 
 // Links tells what the interfaces say of themselves.
 func (b *buses) Links() []logger.Link {
-	if b.capture == nil {
-		return nil
-	}
 	var links []logger.Link
+	if b.probes != nil {
+		links = probeLinks(b.probes)
+	}
+	if b.capture == nil {
+		return links
+	}
 	for _, s := range b.capture.Status() {
 		links = append(links, logger.Link{
 			Number: s.Bus, Interface: s.Name, State: s.Link, Controller: s.Controller, Bitrate: s.BitRate, DataBitrate: s.DataBitRate,

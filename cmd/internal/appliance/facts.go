@@ -61,6 +61,7 @@ type Facts struct {
 	Upload          uploader.Status      `json:"upload"`
 	TLS             s3.Status            `json:"tls"`
 	Settings        ota.Status           `json:"settings"`
+	Link            *linkFacts           `json:"link,omitempty"`
 	System          systemFacts          `json:"system"`
 }
 
@@ -92,7 +93,7 @@ func (a *Appliance) collect() Facts {
 		SpaceUsedMB: spaceUsed(recording.Log.Card), SDInfo: a.machine.CardID(), SDUsedLifespan: "?", ResetCause: a.reset,
 		CertsServer: []string{}, V: 1, Time: rfc3339(now.Time), TimeState: now.State(), Device: a.deviceFacts(),
 		Clock: a.clock.Status(), Log: recording.Log, Buses: recording.Buses, Cancrypt: a.cryptFacts(recording),
-		Settings: a.settingsFacts(), System: a.systemFacts(recording.Log.Card.Written),
+		Settings: a.settingsFacts(), Link: a.linkFacts(), System: a.systemFacts(recording.Log.Card.Written),
 	}
 	a.collectUpload(&f, recording)
 	return f

@@ -25,9 +25,6 @@ var unbuilt = []struct {
 	{"tls.legacy_dhe", nil, "the DHE suites"},
 	{"tls.openssl", nil, "the DHE suites"},
 	{"ota.card", []string{"signed"}, "a card that needs signatures"},
-	{"link.control", nil, "remote control"},
-	{"link.mqtt", nil, "the output to a broker"},
-	{"link.probe", nil, "remote probes"},
 }
 
 // notInThisVersion lists what a configuration asks for and does not get, as

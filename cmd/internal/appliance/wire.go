@@ -44,7 +44,9 @@ func (a *Appliance) identify(context.Context) error {
 // recovers the card.
 func (a *Appliance) wireRecording(context.Context) error {
 	a.wear = a.machine.Wear(a.o.Root)
-	b, err := openBuses(a.o, a.live().recorded.Config)
+	a.openMQTT(a.live().recorded.Link.MQTT)
+	a.links.probes = a.openProbes(a.live().recorded.Config)
+	b, err := openBuses(a.o, a.live().recorded.Config, a.links.probes)
 	if err != nil {
 		return err
 	}
@@ -82,7 +84,8 @@ func (a *Appliance) loggerOptions() logger.Options {
 		Sealed:         a.poke,
 		Sending:        a.sending,
 		Synced:         a.o.Synced,
-		Event:          a.journal.Add,
+		Tap:            a.tap(),
+		Event:          a.event,
 		Log:            a.log,
 	}
 }
@@ -115,6 +118,7 @@ func (a *Appliance) wireServices(context.Context) error {
 	for _, m := range a.wireMembers() {
 		services = append(services, m)
 	}
+	services = append(services, a.wireLinks()...)
 	if interval := run.WatchdogInterval(); interval > 0 {
 		services = append(services, run.Func("watchdog", a.feedWatchdog(interval)))
 	}

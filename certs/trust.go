@@ -34,27 +34,8 @@ type TLSOptions struct {
 	AllowCN bool
 }
 
-// profile is what a client offers: one row per attempt of a setting
-// tls.profile.
-type profile struct {
-	name   string
-	min    uint16
-	suites []uint16 // TLS 1.2 only; those of 1.3 cannot be chosen
-}
-
-// modern is forward secret and authenticated encryption throughout.
-var modern = profile{
-	name: "modern",
-	min:  tls.VersionTLS12,
-	suites: []uint16{
-		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-	},
-}
-
 // ClientTLS returns the configuration of a client of one endpoint, profile
-// modern. The roots are the bundle alone: any certificate above the server's,
+// modern; Attempt.Apply makes it that of another. The roots are the bundle alone: any certificate above the server's,
 // or the server's own, is an anchor. A nil or cleared bundle trusts nobody.
 // What the configuration refuses, Explain tells.
 func ClientTLS(b *Bundle, o TLSOptions) *tls.Config {
@@ -66,7 +47,7 @@ func ClientTLS(b *Bundle, o TLSOptions) *tls.Config {
 	}
 	c := &tls.Config{
 		ServerName: o.ServerName, RootCAs: b.Pool(), Time: o.Now, NextProtos: []string{"http/1.1"},
-		MinVersion: modern.min, CipherSuites: slices.Clone(modern.suites),
+		MinVersion: tls.VersionTLS12, CipherSuites: slices.Clone(modernSuites),
 		VerifyConnection: func(s tls.ConnectionState) error { return b.accept(s.VerifiedChains, o) },
 	}
 	switch {
@@ -87,13 +68,37 @@ func ClientTLS(b *Bundle, o TLSOptions) *tls.Config {
 	return c
 }
 
+// VerifyServer holds the chain that a server has shown, its own certificate
+// first, to a configuration of ClientTLS, as crypto/tls does in a handshake: for
+// one that somebody else runs. It returns the state with the verified chains.
+func VerifyServer(c *tls.Config, s tls.ConnectionState) (tls.ConnectionState, error) {
+	s.VerifiedChains = nil
+	if len(s.PeerCertificates) == 0 || c.VerifyConnection == nil {
+		return s, errors.New("a server without a certificate, or rules without a check")
+	}
+	if !c.InsecureSkipVerify {
+		rules := new(Bundle)
+		chains, err := rules.chains(s.PeerCertificates, TLSOptions{ServerName: c.ServerName, Now: c.Time}, c.RootCAs)
+		if err != nil {
+			return s, err
+		}
+		s.VerifiedChains = chains
+	}
+	return s, c.VerifyConnection(s)
+}
+
 // verify does what crypto/tls does, and lets a pinned certificate without a
 // SAN stand for its common name.
 func (b *Bundle) verify(peer []*x509.Certificate, o TLSOptions) ([][]*x509.Certificate, error) {
+	return b.chains(peer, o, b.Pool())
+}
+
+// chains leads a server's certificate to roots; nil: the machine's.
+func (b *Bundle) chains(peer []*x509.Certificate, o TLSOptions, roots *x509.CertPool) ([][]*x509.Certificate, error) {
 	if o.ServerName == "" || len(peer) == 0 {
 		return nil, &TrustError{Fault: FaultName, Err: errors.New("no name to hold the server to")}
 	}
-	v := x509.VerifyOptions{Roots: b.Pool(), Intermediates: x509.NewCertPool(), DNSName: o.ServerName}
+	v := x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool(), DNSName: o.ServerName}
 	if o.Now != nil {
 		v.CurrentTime = o.Now()
 	}

@@ -134,6 +134,12 @@ func FuzzParseSeal(f *testing.F) {
 	s.Key, s.Sig, s.First = hash, "AAEC", time.Time{}
 	f.Add(s.Encode())
 	f.Add([]byte(strings.Replace(string(s.Encode()), `,"key"`, `,"x":1,"key"`, 1)))
+	fuzzKey := newKey(f)
+	fuzzLine, err := sealed(3, hash).Signed(fuzzKey)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(fuzzLine.Encode())
 	f.Fuzz(func(t *testing.T, line []byte) {
 		s, err := segment.ParseSeal(line)
 		if err != nil {
@@ -141,6 +147,12 @@ func FuzzParseSeal(f *testing.F) {
 		}
 		if !bytes.Equal(bytes.TrimSuffix(s.Encode(), []byte("\n")), bytes.TrimSuffix(line, []byte("\n"))) {
 			t.Fatalf("the line changed: %s", s.Encode())
+		}
+		if whole := string(s.SignedBytes()) + `,"sig":"` + s.Sig + "\"}\n"; s.Sig != "" && whole != string(s.Raw) {
+			t.Fatalf("signed are %s", s.SignedBytes())
+		}
+		if s.CheckSignature(fuzzKey.Public()) == nil && !bytes.Equal(s.SignedBytes(), fuzzLine.SignedBytes()) {
+			t.Fatalf("nobody signed %s", s.SignedBytes())
 		}
 		made := s
 		made.Raw = nil

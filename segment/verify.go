@@ -13,11 +13,11 @@ import (
 type Standing string
 
 const (
-	Signed     Standing = "signed"     // as Consistent, and the line carries a signature; it is not checked here
+	Signed     Standing = "signed"     // as Consistent, and the signature of a key that counts is right
 	Consistent Standing = "consistent" // hash, size and chain agree; nobody vouches for them
-	Altered    Standing = "altered"    // the bytes are not those that were sealed
-	Missing    Standing = "missing"    // there is a line and no file: deleted after upload, or taken away
-	Extra      Standing = "extra"      // there is a file and no line
+	Altered    Standing = "altered"    // the bytes are not those that were sealed, or the line is not the one that was signed
+	Missing    Standing = "missing"    // it was sealed and is not here: deleted after upload, or taken away
+	Extra      Standing = "extra"      // there is a file and no line, or the line of another file
 	Unsealed   Standing = "unsealed"   // still being written, or cut by a power failure
 )
 
@@ -26,7 +26,9 @@ type Finding struct {
 	Name     Name     `json:"-"`
 	Segment  string   `json:"segment"` // SESSION/SPLIT
 	Standing Standing `json:"standing"`
-	Remarks  []string `json:"remarks,omitempty"` // late, renumbered, chain broken before it, cut
+	Remarks  []string `json:"remarks,omitempty"` // late, renumbered, chain broken before it, cut…
+	Key      string   `json:"key,omitempty"`     // SHA-256 of the key that its line names
+	By       string   `json:"by,omitempty"`      // whose key that is, when the signature is right
 	SHA256   string   `json:"sha256,omitempty"`  // of the file as it is
 	Frames   uint64   `json:"frames,omitempty"`  // as sealed
 	Lost     uint64   `json:"lost,omitempty"`    // as sealed
@@ -35,40 +37,53 @@ type Finding struct {
 // Bad tells whether the finding speaks against the segment.
 func (f Finding) Bad() bool { return f.Standing == Altered || f.Standing == Extra }
 
-// Verification is what Verify found on a card.
+// Verification is what Verify found on a card, or Objects in a bucket.
 type Verification struct {
 	Device   Device    `json:"device"`
-	Findings []Finding `json:"findings"`         // by name
-	Breaks   []string  `json:"breaks,omitempty"` // places where the chain of lines is not whole
-	Notes    []string  `json:"notes,omitempty"`  // lines that are on no card any more: their SESSION was deleted, or is elsewhere
+	Required bool      `json:"required,omitempty"` // every segment had to be Signed
+	Findings []Finding `json:"findings"`           // by name
+	Breaks   []string  `json:"breaks,omitempty"`   // places where the chain of lines is not whole
+	Notes    []string  `json:"notes,omitempty"`    // lines that are on no card any more: their SESSION was deleted, or is elsewhere
 }
 
 // OK reports that nothing speaks against the card. A missing segment does not, nor
 // does a missing SESSION: retention deletes what was sent, and cards are exchanged.
 func (v Verification) OK() bool {
-	return len(v.Breaks) == 0 && !slices.ContainsFunc(v.Findings, Finding.Bad)
+	return len(v.Breaks) == 0 && !slices.ContainsFunc(v.Findings, func(f Finding) bool {
+		return f.Bad() || v.Required && f.Standing == Consistent
+	})
 }
 
-// Verify holds every sealed segment of the device against its seal line, and
-// every line against the one before. It reads all files whole.
-func (c Card) Verify() (Verification, error) {
+// Verify holds every sealed segment of the device against its seal line, every
+// line against the one before, and its signature against the keys of t. It reads
+// all files whole.
+func (c Card) Verify(t Trust) (Verification, error) {
 	listing, err := c.Scan()
 	if err != nil {
 		return Verification{}, err
 	}
-	v := &verifier{card: c, out: Verification{Device: c.Device, Findings: []Finding{}}}
+	v := &verifier{card: c, keys: t.ring(), seen: map[string]Name{}}
+	v.out = Verification{Device: c.Device, Required: t.Required, Findings: []Finding{}}
 	for _, session := range listing.Sessions {
 		if err := v.session(session, listing.Segments); err != nil {
 			return Verification{}, err
 		}
 	}
+	if _, here := v.seen[t.Head]; t.Head != "" && t.Head != FirstPrev && !here {
+		v.out.Notes = append(v.out.Notes, lostEnd)
+	}
 	return v.out, nil
 }
+
+// lostEnd says that the line is not here that the device calls its last.
+const lostEnd = "the last line that the device tells of is not here: what was sealed last is elsewhere, was deleted, or was taken away"
 
 // verifier walks the sessions of a card in their order.
 type verifier struct {
 	card Card
-	prev string // hash of the line before; "": none seen yet
+	keys *keyring
+	prev SealLine        // the line before
+	seen map[string]Name // lines by Hash
 	out  Verification
 }
 
@@ -83,19 +98,13 @@ func (v *verifier) session(session uint32, all []Segment) error {
 	if seals.Torn > 0 {
 		v.out.Breaks = append(v.out.Breaks, fmt.Sprintf("%s: %d bytes after the last whole line", v.card.SealPath(session), seals.Torn))
 	}
-	lines, broken := map[uint32]SealLine{}, map[uint32]bool{}
+	lines := map[uint32]sealedLine{}
 	for i, line := range seals.Lines {
-		follows := v.prev == "" || line.Prev == v.prev
-		broken[line.Split] = !follows && i > 0
-		if !follows && i == 0 {
-			v.out.Notes = append(v.out.Notes, fmt.Sprintf("lines between %08d and the session before are not here", session))
-		}
-		v.prev = line.Hash()
-		lines[line.Split] = line
+		v.line(Name{session, line.Split}, line, i == 0, lines)
 	}
 	for _, s := range all {
 		if s.Session == session && s.Has&Of(Part, Raw, Sealed) != 0 {
-			if err := v.segment(s, lines[s.Split], broken[s.Split], seals.Lines); err != nil {
+			if err := v.segment(s, lines[s.Split], seals.Lines); err != nil {
 				return err
 			}
 			delete(lines, s.Split)
@@ -105,9 +114,37 @@ func (v *verifier) session(session uint32, all []Segment) error {
 	return nil
 }
 
+// sealedLine is a line, and how it stands in the chain.
+type sealedLine struct {
+	SealLine
+	broken   bool   // it does not follow the one before it
+	unsigned bool   // it is not signed, and the one before it is
+	copyOf   string // the segment whose line this is, too
+}
+
+// line takes the next line of a SESSION. The first line of a split counts.
+func (v *verifier) line(n Name, line SealLine, first bool, lines map[uint32]sealedLine) {
+	hash := line.Hash()
+	known := v.prev.Device != ""
+	follows := !known || line.Prev == v.prev.Hash()
+	if !follows && first {
+		v.out.Notes = append(v.out.Notes, fmt.Sprintf("lines between %08d and the session before are not here", n.Session))
+	}
+	l := sealedLine{SealLine: line, broken: !follows && !first, unsigned: known && line.Sig == "" && v.prev.Sig != ""}
+	if other, twice := v.seen[hash]; twice {
+		l.copyOf = other.String()
+	}
+	v.prev, v.seen[hash] = line, n
+	if _, twice := lines[n.Split]; twice {
+		v.out.Breaks = append(v.out.Breaks, fmt.Sprintf("%s: it has a second line", n))
+		return
+	}
+	lines[n.Split] = l
+}
+
 // segment judges one file; line is zero when there is none. The bytes of another
 // line of its SESSION are named.
-func (v *verifier) segment(s Segment, line SealLine, broken bool, all []SealLine) error {
+func (v *verifier) segment(s Segment, line sealedLine, all []SealLine) error {
 	f := Finding{Name: s.Name, Segment: s.Name.String(), Frames: line.Frames, Lost: line.Lost}
 	if !s.Sealed() {
 		f.Standing = Unsealed
@@ -118,15 +155,21 @@ func (v *verifier) segment(s Segment, line SealLine, broken bool, all []SealLine
 	if err != nil {
 		return err
 	}
-	f.SHA256, f.Standing = sum, standing(line, sum, size, v.card.Device)
-	f.Remarks = remarks(line, s.Name, broken)
+	f.SHA256, f.Standing = sum, standing(line.SealLine, sum, size, v.card.Device)
+	f.Remarks = remarks(line, s.Name)
+	if f.Standing == Consistent {
+		v.keys.judge(&f, line.SealLine)
+	}
+	if line.copyOf != "" {
+		f.Standing = Extra
+	}
 	for _, other := range all {
 		if other.SHA256 == sum && other.Split != s.Split {
 			f.Remarks = append(f.Remarks, fmt.Sprintf("sealed as split %d", other.Split))
 		}
 	}
 	v.out.Findings = append(v.out.Findings, f)
-	if broken {
+	if line.broken {
 		v.out.Breaks = append(v.out.Breaks, fmt.Sprintf("%s: its line does not follow the one before it", s.Name))
 	}
 	return nil
@@ -138,14 +181,12 @@ func standing(line SealLine, sum string, size int64, d Device) Standing {
 		return Extra
 	case line.SHA256 != sum || line.Size != size || line.Device != d:
 		return Altered
-	case line.Sig != "":
-		return Signed
 	default:
 		return Consistent
 	}
 }
 
-func remarks(line SealLine, n Name, broken bool) (words []string) {
+func remarks(line sealedLine, n Name) (words []string) {
 	if line.Late {
 		words = append(words, "late")
 	}
@@ -155,14 +196,20 @@ func remarks(line SealLine, n Name, broken bool) (words []string) {
 	if line.End == "cut" {
 		words = append(words, "cut")
 	}
-	if broken {
+	if line.broken {
 		words = append(words, "chain broken before it")
+	}
+	if line.unsigned {
+		words = append(words, "not signed, and the line before it is")
+	}
+	if line.copyOf != "" {
+		words = append(words, "the line of "+line.copyOf)
 	}
 	return words
 }
 
 // missing lists the lines that are left without a file.
-func (v *verifier) missing(session uint32, lines map[uint32]SealLine) {
+func (v *verifier) missing(session uint32, lines map[uint32]sealedLine) {
 	for split, line := range lines {
 		n := Name{session, split}
 		v.out.Findings = append(v.out.Findings, Finding{Name: n, Segment: n.String(), Standing: Missing, Frames: line.Frames, Lost: line.Lost})

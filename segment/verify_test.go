@@ -81,7 +81,7 @@ func TestVerify(t *testing.T) {
 	} {
 		f, c := sealedCard(t)
 		row.spoil(f, c)
-		v, err := c.Verify()
+		v, err := c.Verify(segment.Trust{})
 		var got []string
 		for _, finding := range v.Findings {
 			text := string(finding.Standing)

@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"canseal/can"
+	"canseal/cmd/internal/reach"
+	"canseal/cmd/internal/vouch"
 	"canseal/decode"
 	"canseal/decode/dbc"
 	"canseal/decode/input"
@@ -33,7 +35,9 @@ type flags struct {
 	authentic, vouched, enumText           bool
 	dbcMap, plot                           string
 
-	s3 s3Flags
+	s3    reach.Flags
+	vouch vouch.Flags
+	temp  string
 }
 
 func (f *flags) register(cmd *cobra.Command) {
@@ -57,12 +61,14 @@ func (f *flags) register(cmd *cobra.Command) {
 	set.StringSliceVar(&f.devices, "device", nil, "only these `devices`")
 	set.StringVar(&f.from, "from", "", "only what is not older than this `time` (RFC 3339, or 2006-01-02)")
 	set.StringVar(&f.to, "to", "", "only what is older than this `time`")
-	set.StringVar(&f.verify, "verify", "", "only segments that canseal verify calls `consistent`; others are told, and left out")
+	set.StringVar(&f.verify, "verify", "", "only segments that canseal verify calls `signed` by whom --ca or --device-cert say, or =consistent; others are told, and left out")
 	set.Lookup("verify").NoOptDefVal = "signed"
+	f.vouch.Register(cmd)
 	set.BoolVar(&f.authentic, "authentic-only", false, "only frames with the verdict authentic; others are counted, and left out")
 	set.BoolVar(&f.vouched, "include-vouched", false, "with --authentic-only also frames that heartbeats vouched for, and authentic ones of senders that were being guessed")
 	set.StringVar(&f.passwordFile, "password-file", "", "`file` with the password of encrypted files (default: the variable CANDECODE_PASSWORD, else who sits at the terminal is asked)")
-	f.s3.register(cmd)
+	f.s3.Register(cmd)
+	set.StringVar(&f.temp, "temp", "", "`folder` for what cannot be read where it is (default: the system's)")
 	set.BoolVar(&f.json, "json", false, "print the summary as JSON")
 	set.BoolVarP(&f.quiet, "quiet", "q", false, "print no summary")
 }
@@ -152,7 +158,7 @@ func (s *settings) readPatterns() error {
 }
 
 func (s *settings) readTimes() (err error) {
-	s.input.Devices, s.input.Temp = s.devices, s.s3.temp
+	s.input.Devices, s.input.Temp = s.devices, s.temp
 	if s.input.From, err = parseTime("--from", s.from); err == nil {
 		s.input.To, err = parseTime("--to", s.to)
 	}
@@ -187,14 +193,33 @@ func (s *settings) readISOTP() error {
 
 func (s *settings) readTrust() error {
 	switch s.verify {
-	case "":
-	case "consistent":
-		s.trust = newTrust(segment.Consistent, segment.Card.Verify)
-		s.input.Keep = s.trust.keep
+	case "", "consistent":
+		if s.vouch.Required() {
+			return usage("--device-cert and --ca say whose signatures count: wanted --verify=signed with them")
+		}
+		if s.verify != "" {
+			s.trust = newTrust(segment.Consistent, func(c segment.Card) (segment.Verification, error) { return c.Verify(segment.Trust{}) })
+		}
 	case "signed":
-		return usage("--verify=signed: signatures are not in this version; --verify=consistent takes what is whole, in order and unchanged")
+		if !s.vouch.Required() {
+			return usage("--verify=signed: wanted --ca FILE or --device-cert FILE: a signature proves nothing before somebody says whose it is")
+		}
+		w, err := s.vouch.Load(time.Now())
+		if err != nil {
+			return err
+		}
+		s.trust = newTrust(segment.Signed, func(c segment.Card) (segment.Verification, error) {
+			t, err := w.Trust(c.Device, vouch.Beside(c.FS))
+			if err != nil {
+				s.warnings = append(s.warnings, err.Error())
+			}
+			return c.Verify(t)
+		})
 	default:
-		return usage("--verify=%s: wanted consistent", s.verify)
+		return usage("--verify=%s: wanted signed or consistent", s.verify)
+	}
+	if s.trust != nil {
+		s.input.Keep = s.trust.keep
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"canseal/cmd/internal/reach"
 )
 
 const version = "0.1.0" // MAJOR.MINOR.PATCH, that of all programs
@@ -45,12 +47,13 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	cmd.SetErr(stderr)
 	err := cmd.ExecuteContext(ctx)
 	var usage usageError
+	var lacking *reach.UsageError
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errDamaged): // the summary has said what
 		return exitDamaged
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &lacking):
 		fmt.Fprintf(stderr, "candecode: %s (see --help)\n", shown(err.Error()))
 		return exitUsage
 	}

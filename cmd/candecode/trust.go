@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"canseal/decode/bucket"
 	"canseal/decode/input"
 	"canseal/internal/durable"
 	"canseal/segment"
@@ -31,6 +33,9 @@ type card struct {
 // keep tells whether a segment stands as is wanted, and if not, why.
 func (t *trust) keep(s *input.Segment) (why string, keep bool) {
 	root, found := cardRoot(s.File.Name)
+	if strings.HasPrefix(s.File.Name, bucket.Scheme) {
+		return "in a bucket: canseal verify checks it there, and this program what is on a card", false
+	}
 	if !found {
 		return "not on a card with a folder LOG: nothing to verify it by", false
 	}
@@ -45,6 +50,10 @@ func (t *trust) keep(s *input.Segment) (why string, keep bool) {
 	switch standing := c.standing[segmentKey(s.Device, s.Session, s.Split)]; standing {
 	case t.wanted, segment.Signed:
 		return "", true
+	case segment.Consistent: // and Signed was wanted
+		const why = "not signed by a key that counts"
+		t.bad = append(t.bad, note{s.File.Name, why + ", left out by --verify"})
+		return why, false
 	case segment.Altered, segment.Extra:
 		t.bad = append(t.bad, note{s.File.Name, string(standing) + ", left out by --verify"})
 		return string(standing), false

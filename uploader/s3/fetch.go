@@ -24,25 +24,43 @@ import (
 //
 // Any key of a bucket can be fetched, also one that is not of the form of ours.
 func (c *Client) Fetch(ctx context.Context, key string, w io.Writer, limit int64) (int64, error) {
+	got, err := c.FetchAll(ctx, key, w, limit)
+	return got.Size, err
+}
+
+// Fetched is what came of an object beside its bytes.
+type Fetched struct {
+	Size int64
+	Meta map[string]string // user metadata, names in lower case
+}
+
+// FetchAll is Fetch, and reads the object's metadata in the same request.
+func (c *Client) FetchAll(ctx context.Context, key string, w io.Writer, limit int64) (Fetched, error) {
 	if err := checkForeignKey(key); err != nil {
-		return 0, err
+		return Fetched{}, err
 	}
 	f := &fetch{c: c, key: key, limit: limit, w: w, sum: sha256.New()}
+	err := f.all(ctx)
+	return Fetched{f.at, f.meta}, err
+}
+
+// all asks until everything is there, or hope is gone.
+func (f *fetch) all(ctx context.Context) error {
 	for tries := 1; ; tries++ {
 		before := f.at
 		err := f.more(ctx)
 		switch {
 		case err == nil:
-			return f.at, f.check()
+			return f.check()
 		case !transient(err) || f.broken || ctx.Err() != nil:
-			return f.at, err
+			return err
 		case f.at > before:
 			tries = 0
 		case tries == fetchTries:
-			return f.at, err
+			return err
 		}
 		if err := pause(ctx, time.Duration(tries)*time.Second); err != nil {
-			return f.at, own(uploader.Network, err)
+			return own(uploader.Network, err)
 		}
 	}
 }
@@ -61,7 +79,8 @@ type fetch struct {
 	size   int64
 	etag   string
 	want   string // SHA-256 of the whole, as the store says it
-	broken bool   // w takes nothing
+	meta   map[string]string
+	broken bool // w takes nothing
 }
 
 // more asks for the rest.
@@ -85,6 +104,10 @@ func (f *fetch) more(ctx context.Context) error {
 	defer r.Close()
 	if f.at == 0 {
 		f.size, f.etag = info.Size, f.c.label(info.ETag)
+		f.meta = make(map[string]string, len(info.UserMetadata))
+		for name, value := range info.UserMetadata {
+			f.meta[strings.ToLower(name)] = value
+		}
 		if sum := checksum(info.ChecksumSHA256, info.ChecksumMode); sum.Type == fullObject {
 			f.want = sum.Value
 		}

@@ -5,9 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"canseal/segment"
 )
 
 func TestMain(m *testing.M) {
@@ -24,6 +27,7 @@ func TestScripts(t *testing.T) {
 			"flip":    flip,
 			"cut":     cut,
 			"pattern": pattern,
+			"strip":   strip,
 		},
 	})
 }
@@ -71,4 +75,23 @@ func pattern(ts *testscript.TestScript, _ bool, args []string) {
 	if fmt.Sprint(len(names)) != args[0] {
 		ts.Fatalf("%s: found %d names %v, wanted %s", args[1], len(names), names, args[0])
 	}
+}
+
+// strip takes the signatures out of a seal.log, and makes its chain anew: strip FILE.
+func strip(ts *testscript.TestScript, _ bool, args []string) {
+	name := ts.MkAbs(args[0])
+	content, err := os.ReadFile(name)
+	ts.Check(err)
+	var out []byte
+	prev := ""
+	for line := range strings.Lines(string(content)) {
+		s, err := segment.ParseSeal([]byte(line))
+		ts.Check(err)
+		if s.Raw, s.Key, s.Sig = nil, "", ""; prev != "" {
+			s.Prev = prev
+		}
+		prev = s.Hash()
+		out = append(out, s.Encode()...)
+	}
+	ts.Check(os.WriteFile(name, out, 0o644))
 }

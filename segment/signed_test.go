@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -315,5 +316,16 @@ func TestKeysThatChange(t *testing.T) {
 		if f := v.Findings[0]; what == "in doubt" && f.By != ", not checked" {
 			t.Errorf("by %q", f.By)
 		}
+	}
+}
+
+// The line of the largest key goes with its object: as base64 it leaves room for
+// what else stands in the metadata, of which a store takes 2 kB.
+func TestALineOfAnyKeyFitsIntoMetadata(t *testing.T) {
+	s := sealed(99_999, hash)
+	s.Session, s.Size, s.Frames, s.Gaps, s.Lost, s.Clock, s.Dropped = 99_999, 99_999_999_999, 9_999_999_999, 9_999, 99_999_999, "unsynchronised", 99_999
+	s.Key, s.Sig = hash, base64.StdEncoding.EncodeToString(make([]byte, 4096/8))
+	if n := base64.StdEncoding.EncodedLen(len(s.Encode()) - 1); n > 1868 {
+		t.Errorf("%d bytes", n)
 	}
 }

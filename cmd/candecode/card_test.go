@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto"
 	"crypto/sha256"
 	"encoding/hex"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"canseal/can"
+	"canseal/certs"
 	"canseal/internal/durable"
 	"canseal/mdf"
 	"canseal/segment"
@@ -17,13 +19,18 @@ import (
 
 const cardBegin = 1_795_176_000_000_000_000 // 2026-11-20 12:00 UTC
 
-// makeCard writes a card with a session of three sealed segments: card DIR. Of
-// its 30 frames every second is authentic; the second segment tells of a gap,
+// makeCard writes a card with a session of three sealed segments: card DIR
+// [AUTHORITY]. They are signed when there is a file for who issued the device's
+// certificate. Of its 30 frames every second is authentic; the second segment tells of a gap,
 // and frame 5 is ciphertext.
 func makeCard(ts *testscript.TestScript, _ bool, args []string) {
 	root := ts.MkAbs(args[0])
 	c := segment.Card{FS: durable.Dir(root), Device: "A1B2C3D4"}
 	prev := segment.FirstPrev
+	var key crypto.Signer
+	if len(args) > 1 {
+		key = makeIdentity(ts, root, ts.MkAbs(args[1]))
+	}
 	for split := uint32(1); split <= 3; split++ {
 		n := segment.Name{Session: 7, Split: split}
 		name := filepath.Join(root, filepath.FromSlash(c.Path(n, segment.Sealed)))
@@ -37,9 +44,27 @@ func makeCard(ts *testscript.TestScript, _ bool, args []string) {
 			Device: c.Device, Session: 7, Split: split, Start: at, First: at, Last: at, Form: "raw", Size: int64(len(content)),
 			SHA256: hex.EncodeToString(sum[:]), Frames: 10, End: "orderly", Clock: "synchronised", Config: segment.FirstPrev, Prev: prev,
 		}
+		if key != nil {
+			line, err = line.Signed(key)
+			ts.Check(err)
+		}
 		ts.Check(c.AppendSeal(7, line))
 		prev = line.Hash()
 	}
+}
+
+// makeIdentity gives a card a device.crt, and writes who issued it.
+func makeIdentity(ts *testscript.TestScript, root, authority string) crypto.Signer {
+	a, err := certs.NewAuthority("fleet", time.Now(), time.Hour)
+	ts.Check(err)
+	ts.Check(os.WriteFile(authority, certs.EncodeCertificates(a.Certificate), 0o666))
+	key, err := certs.NewKey("")
+	ts.Check(err)
+	crt, err := a.Sign(key.Public(), certs.Leaf{Name: "A1B2C3D4", Client: true, Life: time.Hour}, time.Now())
+	ts.Check(err)
+	ts.Check(os.MkdirAll(root, 0o777))
+	ts.Check(os.WriteFile(filepath.Join(root, certs.DeviceCertificate), certs.EncodeCertificates(crt), 0o666))
+	return key
 }
 
 func segmentBegin(split uint32) int64 { return cardBegin + int64(split)*1e9 }

@@ -46,18 +46,19 @@ type Lost struct {
 	Deleted      uint64 `json:"deleted"`
 	Reconfigured uint64 `json:"reconfigured"`
 	Write        uint64 `json:"write"`
+	Probe        uint64 `json:"probe,omitempty"` // link to a remote probe
 }
 
 // Sum is the number of frames lost anywhere.
 func (l Lost) Sum() uint64 {
-	return l.Socket + l.Interface + l.Controller + l.Queue + l.Cut + l.Deleted + l.Reconfigured + l.Write
+	return l.Socket + l.Interface + l.Controller + l.Queue + l.Cut + l.Deleted + l.Reconfigured + l.Write + l.Probe
 }
 
 func lostOf(by *[reasons]uint64) Lost {
 	return Lost{
 		Socket: by[can.LostSocket], Interface: by[can.LostInterface], Controller: by[can.LostController],
 		Queue: by[can.LostQueue], Cut: by[can.LostCut], Deleted: by[can.LostDeleted],
-		Reconfigured: by[can.LostReconfigured], Write: by[can.LostWrite],
+		Reconfigured: by[can.LostReconfigured], Write: by[can.LostWrite], Probe: by[can.LostProbe],
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 
 func configCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "config", Short: "write, check and describe config.yaml"}
-	cmd.AddCommand(configInit(), configCheck(), configSchema(), configReload(), configRollback())
+	cmd.AddCommand(configInit(), configCheck(), configSchema(), configShow(), configReload(), configRollback())
 	return cmd
 }
 
@@ -63,7 +63,7 @@ func configSchema() *cobra.Command {
 }
 
 func configCheck() *cobra.Command {
-	var root string
+	var at place
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "check [FILE]",
@@ -74,7 +74,10 @@ beside it is looked at too. Exit code 3 when there are problems.`,
 		Example: "  canseal config check\n  canseal config check /media/card/config.yaml",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file := filepath.Join(root, "config.yaml")
+			if at.far() {
+				return checkAfar(cmd, &at, args, asJSON)
+			}
+			file := filepath.Join(at.root, "config.yaml")
 			if len(args) == 1 {
 				file = args[0]
 			}
@@ -84,9 +87,25 @@ beside it is looked at too. Exit code 3 when there are problems.`,
 			return checkConfig(cmd.OutOrStdout(), file, asJSON)
 		},
 	}
-	cmd.Flags().StringVar(&root, "root", appliance.DefaultRoot, "the card's folder")
+	at.flagsFar(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// checkAfar checks the configuration on the card of another machine.
+func checkAfar(cmd *cobra.Command, at *place, args []string, asJSON bool) error {
+	if len(args) > 0 {
+		return appliance.Usage(errors.New("--remote checks the configuration that is on the card there: leave FILE out"))
+	}
+	client, err := at.daemon()
+	if err != nil {
+		return err
+	}
+	result, err := client.CheckConfig(cmd.Context())
+	if err != nil {
+		return err
+	}
+	return printCheck(cmd.OutOrStdout(), "config.yaml", result, asJSON)
 }
 
 func checkConfig(w io.Writer, file string, asJSON bool) error {
@@ -94,6 +113,10 @@ func checkConfig(w io.Writer, file string, asJSON bool) error {
 	if err != nil {
 		return appliance.WithExit(appliance.ExitConfig, err)
 	}
+	return printCheck(w, file, result, asJSON)
+}
+
+func printCheck(w io.Writer, file string, result *appliance.CheckResult, asJSON bool) error {
 	if asJSON {
 		if err := printJSON(w, result); err != nil {
 			return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -61,12 +62,6 @@ whoever brings keys to this box encrypts them for it. What is there already is k
 	return cmd
 }
 
-// keyRow is what is told of a key.
-type keyRow struct {
-	node.Entry
-	Name string `json:"name"`
-}
-
 func keysList() *cobra.Command {
 	var at place
 	var asJSON bool
@@ -77,13 +72,9 @@ func keysList() *cobra.Command {
 		Example: "  canseal keys list\n  canseal keys list --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			entries, err := at.store().Entries()
+			rows, err := keyRows(cmd.Context(), &at)
 			if err != nil {
 				return err
-			}
-			rows := make([]keyRow, len(entries))
-			for i, e := range entries {
-				rows[i] = keyRow{e, cancrypt.SlotName(e.Slot)}
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), rows)
@@ -92,12 +83,23 @@ func keysList() *cobra.Command {
 			return nil
 		},
 	}
-	at.flags(cmd)
+	at.flagsFar(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-func printKeys(w io.Writer, rows []keyRow) {
+func keyRows(ctx context.Context, at *place) ([]appliance.KeyRow, error) {
+	if !at.far() {
+		return appliance.KeyRows(at.store())
+	}
+	client, err := at.daemon()
+	if err != nil {
+		return nil, err
+	}
+	return client.Keys(ctx)
+}
+
+func printKeys(w io.Writer, rows []appliance.KeyRow) {
 	if len(rows) == 0 {
 		fmt.Fprintln(w, "no keys")
 		return
@@ -161,19 +163,37 @@ The file is written anew without the key; what a disk or a card keeps of the old
 					return err
 				}
 			}
-			return eraseKeys(cmd.OutOrStdout(), at.store(), h, slots)
+			return eraseKeys(cmd, &at, h, slots)
 		},
 	}
-	at.flags(cmd)
+	at.flagsFar(cmd)
 	holderFlags(cmd, &h)
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return cmd
 }
 
-func eraseKeys(w io.Writer, s node.Store, h node.Holder, slots []uint8) error {
-	missing := false
+// eraser erases a key here, or on another machine.
+func eraser(cmd *cobra.Command, at *place) (func(h node.Holder, slot uint8) (bool, error), error) {
+	if !at.far() {
+		return at.store().Erase, nil
+	}
+	client, err := at.daemon()
+	if err != nil {
+		return nil, err
+	}
+	return func(h node.Holder, slot uint8) (bool, error) {
+		return client.EraseKey(cmd.Context(), h.Bus, h.Device, slot)
+	}, nil
+}
+
+func eraseKeys(cmd *cobra.Command, at *place, h node.Holder, slots []uint8) error {
+	erase, err := eraser(cmd, at)
+	if err != nil {
+		return err
+	}
+	w, missing := cmd.OutOrStdout(), false
 	for _, id := range slots {
-		found, err := s.Erase(h, id)
+		found, err := erase(h, id)
 		if err != nil {
 			return err
 		}

@@ -42,9 +42,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 var errReported = errors.New("failed")
 
 // place is where a command finds the card and the daemon.
-type place struct{ root, state string }
+type place struct {
+	root, state string
+	cmd         *cobra.Command
+}
 
 func (p *place) flags(cmd *cobra.Command) {
+	p.cmd = cmd
 	cmd.Flags().StringVar(&p.root, "root", appliance.DefaultRoot, "the card's folder")
 	cmd.Flags().StringVar(&p.state, "state", "", "the daemon's state folder (default $STATE_DIRECTORY, else ROOT/state)")
 }
@@ -52,8 +56,16 @@ func (p *place) flags(cmd *cobra.Command) {
 // stateDir is the state folder as the daemon chooses it.
 func (p *place) stateDir() string { return appliance.StateDir(p.root, p.state) }
 
+// far tells whether the daemon is that of another machine.
+func (p *place) far() bool { return flagOf(p.cmd, "remote") != "" }
+
 // daemon connects to the daemon of this place.
-func (p *place) daemon() (*appliance.Client, error) { return appliance.Dial(p.stateDir()) }
+func (p *place) daemon() (*appliance.Client, error) {
+	if p.far() {
+		return dialRemote(p.cmd)
+	}
+	return appliance.Dial(p.stateDir())
+}
 
 func command() *cobra.Command {
 	root := &cobra.Command{
@@ -67,8 +79,9 @@ and demonstrates the whole way from a bus to a bucket on one machine.
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	remoteFlags(root)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return appliance.Usage(err) })
-	root.AddCommand(demoCommand(), statusCommand(), segmentsCommand(), rotateCommand(), configCommand(), s3Command(), clockCommand(), verifyCommand(), judgeCommand(), certsCommand(), repairCommand(), simulateCommand(), keysCommand(), pairCommand())
+	root.AddCommand(demoCommand(), statusCommand(), segmentsCommand(), rotateCommand(), configCommand(), s3Command(), clockCommand(), verifyCommand(), judgeCommand(), certsCommand(), repairCommand(), simulateCommand(), keysCommand(), pairCommand(), tailCommand(), tokenCommand(), probeCommand())
 	wrapArgs(root)
 	return root
 }

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,22 +19,8 @@ func segmentsCommand() *cobra.Command {
 	return cmd
 }
 
-// row is one segment as `segments list` shows it.
-type row struct {
-	Device  segment.Device `json:"device"`
-	Segment string         `json:"segment"`
-	State   string         `json:"state"`
-	Pinned  bool           `json:"pinned"`
-	Bytes   int64          `json:"bytes"`
-	Start   string         `json:"start,omitempty"`
-	Frames  uint64         `json:"frames"`
-	Lost    uint64         `json:"lost"`
-	End     string         `json:"end,omitempty"` // orderly, cut
-	Key     string         `json:"key,omitempty"` // where it was sent to
-}
-
 func segmentsList() *cobra.Command {
-	var root string
+	var at place
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:     "list",
@@ -42,7 +28,7 @@ func segmentsList() *cobra.Command {
 		Example: "  canseal segments list\n  canseal segments list --root /media/card --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			rows, err := listSegments(root)
+			rows, err := listSegments(cmd.Context(), &at)
 			if err != nil {
 				return err
 			}
@@ -53,69 +39,27 @@ func segmentsList() *cobra.Command {
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&root, "root", appliance.DefaultRoot, "the card's folder")
+	at.flagsFar(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-func listSegments(root string) ([]row, error) {
-	card := segment.Card{FS: durable.Dir(root)}
-	devices, err := segment.Devices(card)
-	if err != nil {
-		return nil, fmt.Errorf("%s: wanted a card: %w", root, err)
-	}
-	rows := []row{}
-	for _, card.Device = range devices {
-		listing, err := card.Scan()
+func listSegments(ctx context.Context, at *place) ([]appliance.SegmentRow, error) {
+	if at.far() {
+		client, err := at.daemon()
 		if err != nil {
 			return nil, err
 		}
-		for _, session := range listing.Sessions {
-			seals, err := card.ReadSeals(session)
-			if err != nil {
-				return nil, err
-			}
-			rows = append(rows, sessionRows(card.Device, session, listing.Segments, seals.Lines)...)
-		}
+		return client.Segments(ctx)
+	}
+	rows, err := appliance.Segments(durable.Dir(at.root))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", at.root, err)
 	}
 	return rows, nil
 }
 
-func sessionRows(d segment.Device, session uint32, all []segment.Segment, lines []segment.SealLine) (rows []row) {
-	bySplit := map[uint32]segment.SealLine{}
-	for _, l := range lines {
-		bySplit[l.Split] = l
-	}
-	for _, s := range all {
-		if s.Session != session {
-			continue
-		}
-		r := row{Device: d, Segment: s.Name.String(), State: stateOf(s), Pinned: s.Pinned(), Bytes: s.Size}
-		if l, ok := bySplit[s.Split]; ok {
-			r.Start, r.Frames, r.Lost, r.End = l.Start.UTC().Format(time.RFC3339), l.Frames, l.Lost, l.End
-		}
-		if s.Sent() {
-			r.Key = s.Receipt.Key
-		}
-		rows = append(rows, r)
-	}
-	return rows
-}
-
-func stateOf(s segment.Segment) string {
-	switch {
-	case s.Open():
-		return "open"
-	case s.Sent():
-		return "sent " + string(s.Receipt.Proved)
-	case s.Sealed():
-		return "sealed"
-	default:
-		return s.Has.String()
-	}
-}
-
-func printRows(w io.Writer, rows []row) {
+func printRows(w io.Writer, rows []appliance.SegmentRow) {
 	if len(rows) == 0 {
 		fmt.Fprintln(w, "no segments")
 		return
@@ -156,7 +100,7 @@ func segmentsKeep() *cobra.Command {
 			return client.Keep(cmd.Context(), name, !undo)
 		},
 	}
-	at.flags(cmd)
+	at.flagsFar(cmd)
 	cmd.Flags().BoolVar(&undo, "undo", false, "take the pin away")
 	return cmd
 }
@@ -195,7 +139,7 @@ func segmentsRetry() *cobra.Command {
 			return client.Retry(cmd.Context(), all)
 		},
 	}
-	at.flags(cmd)
+	at.flagsFar(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "send everything again")
 	return cmd
 }

@@ -35,7 +35,7 @@ card and in the bucket. Where no daemon runs, the card's device.json is shown an
 			return status(cmd.Context(), cmd.OutOrStdout(), &at, asJSON, watch)
 		},
 	}
-	at.flags(cmd)
+	at.flagsFar(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVar(&watch, "watch", false, "again each second, until interrupted")
 	return cmd
@@ -332,7 +332,7 @@ func rotateCommand() *cobra.Command {
 			return err
 		},
 	}
-	at.flags(cmd)
+	at.flagsFar(cmd)
 	cmd.Flags().BoolVar(&final, "final", false, "open the next segment only when a frame comes")
 	return cmd
 }

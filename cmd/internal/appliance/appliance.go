@@ -78,6 +78,7 @@ type Appliance struct {
 	members  []*member
 	facts    *factsWriter
 
+	tails     tails
 	links     links
 	linksLock sync.Mutex // of links.listener
 

@@ -27,8 +27,11 @@ var errNotAllowed = errors.New("not allowed to ask canseald")
 // runtimeSocket is where systemd's RuntimeDirectory=canseal puts the socket.
 const runtimeSocket = "/run/canseal/control.sock"
 
-// Client speaks to a running daemon over its local socket.
-type Client struct{ http *http.Client }
+// Client speaks to a running daemon, over its local socket or from afar.
+type Client struct {
+	http   *http.Client
+	stream *http.Client // without a limit of time
+}
 
 // Dial finds the daemon that works with a state folder.
 func Dial(stateDir string) (*Client, error) {
@@ -51,7 +54,7 @@ func Dial(stateDir string) (*Client, error) {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, "unix", path)
 	}
-	return &Client{&http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: time.Minute}}, nil
+	return newClient(dial), nil
 }
 
 // Status returns device.json as it is now.

@@ -28,6 +28,7 @@ type verbs interface {
 	Retry(all bool)
 	Reload(ctx context.Context) error
 	Rollback(ctx context.Context, name string, weaker bool) error
+	questions(*http.ServeMux)
 	clockVerbs
 }
 
@@ -129,6 +130,7 @@ func (c *control) Close() {
 
 func (c *control) handler() http.Handler {
 	mux := http.NewServeMux()
+	c.verbs.questions(mux)
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(c.verbs.StatusJSON())
@@ -200,6 +202,7 @@ type rollbackRequest struct {
 type reply struct {
 	Error  string `json:"error,omitempty"`
 	Sealed string `json:"sealed,omitempty"` // SESSION/SPLIT
+	Found  bool   `json:"found,omitempty"`
 }
 
 func decodeRequest(r *http.Request, into any) error {

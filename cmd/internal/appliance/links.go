@@ -217,12 +217,12 @@ func rootsFrom(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// tap is what the recorder tells of frames; nil: nobody listens.
-func (a *Appliance) tap() func([]can.Event) {
-	if a.links.feed == nil {
-		return nil
+// tap is told what is recorded.
+func (a *Appliance) tap(events []can.Event) {
+	a.tails.take(events)
+	if a.links.feed != nil {
+		a.links.feed.Take(events)
 	}
-	return a.links.feed.Take
 }
 
 // event takes a line for events.jsonl, and tells a broker what concerns

@@ -84,7 +84,7 @@ func (a *Appliance) loggerOptions() logger.Options {
 		Sealed:         a.poke,
 		Sending:        a.sending,
 		Synced:         a.o.Synced,
-		Tap:            a.tap(),
+		Tap:            a.tap,
 		Event:          a.event,
 		Log:            a.log,
 	}

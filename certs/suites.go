@@ -112,6 +112,9 @@ func (a Attempt) Apply(c *tls.Config) {
 	c.MinVersion, c.MaxVersion, c.CipherSuites = tls.VersionTLS12, a.Newest, slices.Clone(a.Suites)
 }
 
+// Offers tells whether a suite of TLS 1.2 is in the attempt's hello.
+func (a Attempt) Offers(suite uint16) bool { return slices.Contains(a.Suites, suite) }
+
 // OpenSSL is the attempt's list of suites as that program takes it; empty but
 // with DHE.
 func (a Attempt) OpenSSL() string {

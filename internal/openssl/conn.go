@@ -29,6 +29,7 @@ type Conn struct {
 	failed chan struct{} // closed with err
 	stands chan struct{} // closed when the handshake is done
 	flight *Flight
+	ended  chan struct{} // closed when the relay has ended; nil: it never began
 	end    sync.Once
 }
 
@@ -164,7 +165,8 @@ func (c *Conn) adopt(inner net.Conn) bool {
 	return true
 }
 
-// Close ends the child and the connection to the server.
+// Close ends the child and the connection to the server; Judge is not at work when
+// it returns.
 func (c *Conn) Close() error {
 	c.end.Do(func() {
 		c.mu.Lock()
@@ -183,6 +185,9 @@ func (c *Conn) Close() error {
 			c.cmd.Wait()
 		}
 		closeAll(c.in, c.out, c.errors)
+		if c.ended != nil {
+			<-c.ended
+		}
 		if c.dir != "" {
 			os.RemoveAll(c.dir)
 		}

@@ -126,6 +126,7 @@ func (p *Program) Client(ctx context.Context, raw net.Conn, h Handshake) (*Conn,
 		c.Close()
 		return nil, fmt.Errorf("start openssl: %w", err)
 	}
+	c.ended = make(chan struct{})
 	go c.relay()
 	select {
 	case <-c.stands:

@@ -13,6 +13,7 @@ import (
 
 // relay carries the bytes between openssl and the server until one of them ends.
 func (c *Conn) relay() {
+	defer close(c.ended)
 	c.socket.SetDeadline(time.Now().Add(feedTime))
 	go c.watch()
 	inner, err := c.socket.Accept()

@@ -22,6 +22,9 @@ type Report struct {
 	Mode     string `json:"mode"`
 	Proved   string `json:"proved"` // tls, plain
 
+	Profile string       `json:"profile,omitempty"` // these five only with TLS
+	Attempt string       `json:"attempt,omitempty"`
+	DHE     string       `json:"dhe,omitempty"` // the three suites of openssl: disabled, enabled, missing
 	Version string       `json:"version,omitempty"`
 	Suite   string       `json:"suite,omitempty"`
 	Chain   []ChainEntry `json:"chain,omitempty"` // the server's, from its own certificate up; also of one that was refused
@@ -76,6 +79,11 @@ func (c *Client) Check(ctx context.Context, key string, content []byte) (Report,
 func (c *Client) describe(r *Report, x *exchange) {
 	var chain []*x509.Certificate
 	var bad *tlsError
+	if g := c.wire.dialer.groups; g != nil {
+		var s Status
+		g.describe(&s)
+		r.Profile, r.Attempt, r.DHE = s.Profile, s.Attempt, s.DHE
+	}
 	if x.conn != nil {
 		r.identity(x.conn.asked, x.conn.shown)
 	}
@@ -83,7 +91,7 @@ func (c *Client) describe(r *Report, x *exchange) {
 		chain = bad.chain
 		r.identity(bad.asked, bad.shown)
 	} else if h := c.wire.dialer.last.Load(); h != nil && x.dial == nil {
-		r.Version, r.Suite = tls.VersionName(h.state.Version), tls.CipherSuiteName(h.state.CipherSuite)
+		r.Version, r.Suite = tls.VersionName(h.state.Version), certs.SuiteName(h.state.CipherSuite)
 		chain = h.chain()
 	}
 	for i, cert := range chain {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"canseal/certs"
+	"canseal/internal/openssl"
 	"canseal/uploader"
 )
 
@@ -82,6 +83,7 @@ var table = []rule{
 	{"our own certificate out of date, and no synchronised clock", func(s *seen) bool { return s.ownDates() && !s.synced }, uploader.Clock},
 	{"this device has no certificate that it could show", func(s *seen) bool { return s.own != nil }, uploader.Identity},
 	{"a server that does not ask who we are, in mode high", func(s *seen) bool { return errors.Is(s.err, errNotAsked) }, uploader.Config},
+	{"a connection that gives up forward secrecy", func(s *seen) bool { return isA[*downgradeError](s.err) }, uploader.Config},
 	{"plain HTTP where TLS was wanted", func(s *seen) bool { return isA[tls.RecordHeaderError](s.err) }, uploader.Config},
 	{"an identity alert inside a TLS 1.3 session", func(s *seen) bool { return s.protected && s.asked && s.is(identityAlerts...) }, uploader.Identity},
 	{"no common version (alert 70)", func(s *seen) bool { return s.is(70) }, uploader.Config},
@@ -263,8 +265,17 @@ func reduce(err error) error {
 		addr  *addressError
 		proxy *proxyError
 		tls   tls.RecordHeaderError
+		down  *downgradeError
+		walk  *walkError
+		own   *openssl.RefusedError
 	)
 	switch {
+	case errors.As(err, &down):
+		return down
+	case errors.As(err, &walk):
+		return walk
+	case errors.As(err, &own):
+		return own
 	case errors.As(err, &addr):
 		return addr
 	case errors.As(err, &proxy):

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"canseal/certs"
+	"canseal/internal/openssl"
 	"canseal/uploader"
 )
 
@@ -147,6 +148,9 @@ func TestWhatWasSeenHasAClass(t *testing.T) {
 		"our own out of date, clock unknown":       {own(certs.IdentityExpired, false), uploader.Clock},
 		"our own too new, clock unknown":           {own(certs.IdentityNotYetValid, false), uploader.Clock},
 		"nobody asked, in mode high":               {failed(&tlsError{err: errNotAsked}), uploader.Config},
+		"forward secrecy given up":                 {failed(&downgradeError{}), uploader.Config},
+		"no suite after the walk":                  {alerted(40, false, false, false), uploader.Config},
+		"openssl ends by itself":                   {failed(&openssl.RefusedError{Alert: 40}), uploader.Network},
 		"nginx's page about http on an https port": {page(false), uploader.Config},
 		"quota":                             {answered(opPut, 403, "QuotaExceeded"), uploader.StoreFull},
 		"507":                               {answered(opPut, 507, ""), uploader.StoreFull},
@@ -166,7 +170,7 @@ func TestWhatWasSeenHasAClass(t *testing.T) {
 func TestEveryLineOfTheTableIsReached(t *testing.T) {
 	sights := []seen{
 		{body: true}, failed(&addressError{}), failed(&proxyError{}), untrusted(certs.FaultExpired, false), untrusted(certs.FaultName, true),
-		{own: &certs.IdentityError{Reason: certs.IdentityExpired}}, {own: errBroken}, failed(errNotAsked),
+		{own: &certs.IdentityError{Reason: certs.IdentityExpired}}, {own: errBroken}, failed(errNotAsked), failed(&downgradeError{}),
 		failed(tls.RecordHeaderError{}), alerted(116, false, true, true), alerted(70, false, false, false), alerted(40, false, false, false),
 		alerted(40, true, true, false), cut(errLongAnswer), cut(errStall), failed(io.EOF), {status: 400, html: true, secure: true, asked: true}, answered(opStat, 404, ""), answered(opPart, 404, ""), answered(opParts, 403, ""), answered(opPut, 501, ""), answered(opPut, 400, "BadDigest"),
 		answered(opStat, 403, ""), answered(opPut, 403, ""), answered(opPut, 412, ""), answered(opPut, 413, ""), answered(opPut, 507, ""),

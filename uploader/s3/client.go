@@ -35,7 +35,17 @@ type Options struct {
 	// about a server, its pin too, is right but that a certificate begins after
 	// our time, and our clock is not synchronised. nil: never.
 	Bootstrap func(now time.Time) *tls.Config
-	Bundle    *certs.Bundle // what TLS trusts, for Status; nil: the machine's roots
+	// Profile is a name of certs.Attempts; empty: modern. LegacyDHE adds its
+	// attempts through the program OpenSSL (an absolute path; empty: it is looked
+	// for); they need Bundle.
+	Profile   string
+	LegacyDHE bool
+	OpenSSL   string
+	// ResetMeansNoSuite: a server that cuts the connection before it has shown a
+	// certificate has no suite in common.
+	ResetMeansNoSuite bool
+	Memory            *Memory       // of cipher groups; nil: of this client alone
+	Bundle            *certs.Bundle // what TLS trusts, for Status; nil: the machine's roots
 	// Identity is who this device is, asked for each handshake of mode high in
 	// which the server wants to know. Other modes never ask.
 	Identity func() (*certs.Identity, error)
@@ -59,7 +69,9 @@ type Options struct {
 	// Dial opens the connection to the endpoint or the proxy. nil: TCP, with
 	// forbidden addresses refused.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	Log  *slog.Logger
+	// Event is told when a connection is weaker than before. May be nil.
+	Event func(kind, what string, bus uint8, detail map[string]any)
+	Log   *slog.Logger
 }
 
 // Client is one bucket. It implements uploader.Store; all its errors are

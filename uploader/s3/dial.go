@@ -24,9 +24,11 @@ import (
 // dialer makes connections to one endpoint, directly or through a proxy, and
 // judges handshakes where their errors still have types.
 type dialer struct {
-	open func(ctx context.Context, network, address string) (net.Conn, error)
-	tls  *tls.Config
-	host string // of the endpoint, where tls names none
+	open   func(ctx context.Context, network, address string) (net.Conn, error)
+	tls    *tls.Config
+	host   string // of the endpoint, where tls names none
+	groups *groups
+	bundle *certs.Bundle
 	// bootstrap and synced are those of the options.
 	bootstrap func(now time.Time) *tls.Config
 	synced    func() bool
@@ -64,7 +66,15 @@ func newDialer(o Options, m mode.Row, endpoint *url.URL) (*dialer, error) {
 		d.identity = o.Identity
 	}
 	if m.Server {
-		d.host, d.tls, d.bootstrap, d.synced = endpoint.Hostname(), o.TLS, o.Bootstrap, o.Synchronised
+		d.host, d.tls, d.bootstrap, d.synced, d.bundle = endpoint.Hostname(), o.TLS, o.Bootstrap, o.Synchronised, o.Bundle
+		g, err := newGroups(context.Background(), o, endpoint)
+		if err != nil {
+			return nil, err
+		}
+		d.groups = g
+		if m.Device && len(g.attempts) > 1 {
+			g.identity = d.shown
+		}
 	}
 	if o.Proxy == "" {
 		return d, nil
@@ -129,12 +139,15 @@ func (d *dialer) plain(ctx context.Context, network, address string) (net.Conn, 
 
 // secure dials for https and returns only what has proved who it is.
 func (d *dialer) secure(ctx context.Context, network, address string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, handshakeTime)
-	defer cancel()
-	w, err := d.meet(ctx, network, address, d.tls)
-	if at, ok := d.young(err); ok {
-		w, err = d.meet(ctx, network, address, d.bootstrap(at))
-	}
+	w, err := d.groups.walk(ctx, func(ctx context.Context, a certs.Attempt) (*watched, *handshake, error) {
+		ctx, cancel := context.WithTimeout(ctx, handshakeTime)
+		defer cancel()
+		w, h, err := d.meet(ctx, network, address, d.tls, a)
+		if at, ok := d.young(err); ok {
+			w, h, err = d.meet(ctx, network, address, d.bootstrap(at), a)
+		}
+		return w, h, err
+	})
 	if err != nil {
 		exchangeOf(ctx).dialFailed(err)
 		return nil, err
@@ -142,17 +155,32 @@ func (d *dialer) secure(ctx context.Context, network, address string) (net.Conn,
 	return w, nil
 }
 
-// meet makes one connection under the rules of conf.
-func (d *dialer) meet(ctx context.Context, network, address string, conf *tls.Config) (*watched, error) {
+// meet makes one connection under the rules of conf, with the hello of a.
+func (d *dialer) meet(ctx context.Context, network, address string, conf *tls.Config, a certs.Attempt) (*watched, *handshake, error) {
 	c, err := d.reach(ctx, network, address)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	w, err := d.handshake(ctx, c, conf)
+	over := d.handshake
+	if a.DHE {
+		over = d.through
+	}
+	w, h, err := over(ctx, c, conf, a)
 	if err != nil {
 		c.Close()
+		return nil, nil, err
 	}
-	return w, err
+	d.last.Store(h)
+	return w, h, nil
+}
+
+// shown names the device's certificate; "" where there is none.
+func (d *dialer) shown() string {
+	id, err := d.identity()
+	if err != nil {
+		return ""
+	}
+	return id.SHA256()
 }
 
 // young tells whether a handshake failed because a certificate begins after
@@ -220,9 +248,10 @@ func (e *proxyError) Error() string {
 }
 
 // handshake runs TLS over c and notes how far it came.
-func (d *dialer) handshake(ctx context.Context, c net.Conn, rules *tls.Config) (*watched, error) {
+func (d *dialer) handshake(ctx context.Context, c net.Conn, rules *tls.Config, a certs.Attempt) (*watched, *handshake, error) {
 	e := &tlsError{}
 	conf := d.rules(rules)
+	a.Apply(conf)
 	conf.VerifyConnection = func(s tls.ConnectionState) error {
 		e.chain = s.PeerCertificates
 		if rules.VerifyConnection != nil {
@@ -244,15 +273,15 @@ func (d *dialer) handshake(ctx context.Context, c net.Conn, rules *tls.Config) (
 		if errors.As(err, &v) {
 			e.chain = v.UnverifiedCertificates
 		}
-		return nil, e
+		return nil, nil, e
 	}
 	if d.identity != nil && !e.asked {
 		e.err = errNotAsked
-		return nil, e
+		return nil, nil, e
 	}
 	state := t.ConnectionState()
-	d.last.Store(&handshake{at: d.now(), state: state})
-	return &watched{Conn: t, tls13: state.Version >= tls.VersionTLS13, asked: e.asked, shown: e.shown, ended: make(chan struct{})}, nil
+	w := &watched{Conn: t, tls13: state.Version >= tls.VersionTLS13, asked: e.asked, shown: e.shown, ended: make(chan struct{})}
+	return w, &handshake{at: d.now(), state: state}, nil
 }
 
 // present answers a server that asks who we are; it has proved who it is by

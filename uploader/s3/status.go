@@ -10,7 +10,8 @@ import (
 // Status is the section tls of device.json.
 type Status struct {
 	Profile    string        `json:"profile,omitempty"`
-	Attempt    string        `json:"attempt,omitempty"`
+	Attempt    string        `json:"attempt,omitempty"`   // the last good one: a name of certs.Attempts
+	DHE        string        `json:"dhe,omitempty"`       // the three suites of openssl: disabled, enabled, missing
 	Version    string        `json:"version,omitempty"`   // of the last handshake, like "TLS 1.3"
 	Suite      string        `json:"suite,omitempty"`     // like "TLS_AES_128_GCM_SHA256"
 	Handshake  string        `json:"handshake,omitempty"` // when, RFC 3339
@@ -53,12 +54,13 @@ func (c *Client) Status() Status {
 	if c.mode.Scheme != "https" {
 		return Status{}
 	}
-	s := Status{Profile: "modern", Attempt: "modern"}
+	var s Status
+	c.wire.dialer.groups.describe(&s)
 	if b := c.o.Bundle; b != nil {
 		s.Bundle = &BundleStatus{DaysLeft: b.DaysLeft(c.o.Now()), Certificates: b.Certificates}
 	}
 	if h := c.wire.dialer.last.Load(); h != nil {
-		s.Version, s.Suite = tls.VersionName(h.state.Version), tls.CipherSuiteName(h.state.CipherSuite)
+		s.Version, s.Suite = tls.VersionName(h.state.Version), certs.SuiteName(h.state.CipherSuite)
 		s.Handshake = h.at.UTC().Format(time.RFC3339)
 	}
 	return s

@@ -25,7 +25,8 @@
 //	written by the recorder            nothing; at most one flush interval is here
 //	after a sync (each Options.Flush)  every record so far, whatever happens next
 //	SPLIT.MF4                          the whole segment; its bytes never change again
-//	seal.log                           size, SHA-256 and counts, chained to the line before
+//	seal.log                           size, SHA-256 and counts, chained to the line before,
+//	                                   signed when there is a key (Options.SealKey)
 //
 // A power cut costs at most what came in since the last sync. Of a segment that was
 // open everything synced is kept, with a gap of reason cut at its end. No sealed

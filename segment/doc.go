@@ -55,6 +55,10 @@
 // zeros for the first line ever. sig signs the bytes before `,"sig":`. The line as
 // written is the canonical form; nothing is ever encoded again.
 //
+// Card.Verify holds the files of a card against their lines, Objects the objects
+// of a bucket against the lines in their metadata. Whose signatures count, Trust
+// says: a segment is Signed by a key that somebody vouches for.
+//
 // # Promises
 //
 // Everything on a card is hostile: names that do not fit are counted and left

@@ -41,6 +41,9 @@ func (b *buckets) list(ctx context.Context, arg string) ([]input.File, error) {
 	if err != nil {
 		return nil, usageError{err}
 	}
+	if b.s.trust != nil {
+		return nil, usage("%s: --verify is for cards; canseal verify checks the segments of a bucket", arg)
+	}
 	if b.open[name] == nil {
 		client, err := b.s.s3.Client(name)
 		if err != nil {

@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
-	"canseal/decode/bucket"
 	"canseal/decode/input"
 	"canseal/internal/durable"
 	"canseal/segment"
@@ -33,9 +31,6 @@ type card struct {
 // keep tells whether a segment stands as is wanted, and if not, why.
 func (t *trust) keep(s *input.Segment) (why string, keep bool) {
 	root, found := cardRoot(s.File.Name)
-	if strings.HasPrefix(s.File.Name, bucket.Scheme) {
-		return "in a bucket: canseal verify checks it there, and this program what is on a card", false
-	}
 	if !found {
 		return "not on a card with a folder LOG: nothing to verify it by", false
 	}

@@ -124,6 +124,9 @@ func statusText(d *appliance.Facts) string {
 	line("card", "%s", cardText(d))
 	s := d.Log.Segments
 	line("segments", "%d unsent (%.1f MB), %d sent over TLS, %d sent unproved, %d pinned", s.Unsent, float64(s.UnsentBytes)/1e6, s.SentTLS, s.SentPlain, s.Pinned)
+	if d.Log.Seal.Signed {
+		line("seals", "%s lines, signed at present", thousands(int(d.Log.Seal.Lines)))
+	}
 	line("upload", "%s", uploadText(d))
 	if d.TLS.Suite != "" {
 		line("tls", "%s, %s, %d days left in the bundle", d.TLS.Version, d.TLS.Suite, bundleDays(d))

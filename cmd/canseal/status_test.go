@@ -16,6 +16,7 @@ func TestStatusTellsWhatIsWrongWithABus(t *testing.T) {
 		Frames: 10, Errors: 2, Sent: 3, LeftOut: 4, Lost: logger.Lost{Socket: 1200},
 		Problem: "set restart: operation not supported", Differs: []string{"bitrate 250000, configured 500000", "errors and no valid frame: wrong bit rate?"},
 	}, {Number: 2, Interface: "can1", Link: "missing"}, {Number: 3, Interface: "can2", Recording: "paused", LeftOut: 5, LeftOutAtLeast: true}}
+	f.Log.Seal = logger.SealStatus{Lines: 1234, Signed: true}
 	text := statusText(f)
 	for _, want := range []string{
 		"at least 1,201 lost (1,200 in the socket queue, 1 in the controller)\n",
@@ -24,6 +25,7 @@ func TestStatusTellsWhatIsWrongWithABus(t *testing.T) {
 		"           differs: bitrate 250000, configured 500000\n",
 		"           differs: errors and no valid frame: wrong bit rate?\n",
 		"bus 2      can1, missing: 0 frames, 0 errors, 0 lost\n",
+		"seals      1,234 lines, signed at present\n",
 		"bus 3      can2, paused: 0 frames, 0 errors, at least 5 left out, 0 lost\n",
 	} {
 		if !strings.Contains(text, want) {

@@ -40,7 +40,7 @@ func ParseKey(key string) (folder string, d Device, o Object, ok bool) {
 const maxMissing = 10_000
 
 // Objects verifies the segments of one device in a bucket, by the seal lines in
-// their metadata. It holds about 300 bytes of each.
+// their metadata. It holds about 500 bytes of each.
 type Objects struct {
 	keys  *keyring
 	links []link

@@ -16,6 +16,7 @@ func (w *walk) rules() {
 	c := w.cfg
 	w.upload(&c.Upload)
 	w.ota(c)
+	w.tls(&c.TLS)
 	for i := range c.Buses {
 		w.bus(&c.Buses[i], fmt.Sprintf("buses[%d]", i))
 	}
@@ -89,6 +90,12 @@ func (w *walk) ota(c *Config) {
 		w.conflict("ota.policy", `"bucket"`, "off or signed in mode low", "over plain http anyone on the path could give settings")
 	}
 	w.require(c.OTA.Policy != "signed" || c.OTA.Signer != "", "ota.signer", "the certificate file of the signer", "ota.policy is signed")
+}
+
+func (w *walk) tls(t *TLS) {
+	if t.LegacyDHE && t.Trust == "system" && w.sound("tls.trust") && w.sound("tls.legacy_dhe") {
+		w.conflict("tls.legacy_dhe", "true", "false, or tls.trust: bundle", "the program openssl is given a bundle, and no roots of the machine")
+	}
 }
 
 func (w *walk) bus(b *Bus, path string) {

@@ -65,6 +65,9 @@ func printStoreReport(w io.Writer, r *s3.Report) {
 	if r.Suite != "" {
 		line("tls", "%s, %s", r.Version, r.Suite)
 	}
+	if r.Groups != "" {
+		line("suites", "%s", r.Groups)
+	}
 	for _, c := range r.Chain {
 		line("chain", "%s, until %s", printable(c.Subject), c.NotAfter.UTC().Format(time.DateOnly))
 	}

@@ -131,6 +131,9 @@ func statusText(d *appliance.Facts) string {
 	if d.TLS.Suite != "" {
 		line("tls", "%s, %s, %d days left in the bundle", d.TLS.Version, d.TLS.Suite, bundleDays(d))
 	}
+	if d.TLS.Profile != "" && (d.TLS.Profile != "modern" || d.TLS.Downgraded) {
+		line("suites", "%s", printable(d.TLS.Groups()))
+	}
 	if c := d.TLS.Device; c != nil {
 		line("identity", "%s, %d days left%s", printable(c.Subject), c.DaysLeft, map[bool]string{true: ": ask for a new certificate"}[c.RenewDue])
 	}

@@ -22,9 +22,8 @@ type Report struct {
 	Mode     string `json:"mode"`
 	Proved   string `json:"proved"` // tls, plain
 
-	Profile string       `json:"profile,omitempty"` // these five only with TLS
-	Attempt string       `json:"attempt,omitempty"`
-	DHE     string       `json:"dhe,omitempty"` // the three suites of openssl: disabled, enabled, missing
+	// Groups is what Status.Groups says; only with TLS, as the next two.
+	Groups  string       `json:"groups,omitempty"`
 	Version string       `json:"version,omitempty"`
 	Suite   string       `json:"suite,omitempty"`
 	Chain   []ChainEntry `json:"chain,omitempty"` // the server's, from its own certificate up; also of one that was refused
@@ -82,7 +81,7 @@ func (c *Client) describe(r *Report, x *exchange) {
 	if g := c.wire.dialer.groups; g != nil {
 		var s Status
 		g.describe(&s)
-		r.Profile, r.Attempt, r.DHE = s.Profile, s.Attempt, s.DHE
+		r.Groups = s.Groups()
 	}
 	if x.conn != nil {
 		r.identity(x.conn.asked, x.conn.shown)

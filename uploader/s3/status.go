@@ -48,6 +48,22 @@ type BundleStatus struct {
 	Certificates []certs.Certificate `json:"certificates"`
 }
 
+// Groups says in a few words which suites are offered, and which attempt was
+// taken.
+func (s *Status) Groups() string {
+	text := "profile " + s.Profile
+	if s.Attempt != "" && s.Attempt != s.Profile {
+		text += ", " + s.Attempt
+	}
+	if s.Profile != certs.ProfileModern {
+		text += "; of the nine suites 6/9 built in, 3/9 through openssl: " + s.DHE
+	}
+	if s.Downgraded {
+		text += "; WEAKER than before"
+	}
+	return text
+}
+
 // Status tells what the last handshake settled and what is trusted. In mode
 // low it is empty.
 func (c *Client) Status() Status {

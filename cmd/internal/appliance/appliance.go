@@ -20,6 +20,7 @@ import (
 	"canseal/internal/run"
 	"canseal/logger"
 	"canseal/segment"
+	"canseal/uploader/s3"
 )
 
 // grace is the time that services get after the recording has ended, to offer
@@ -70,6 +71,7 @@ type Appliance struct {
 	idSource string
 	reset    string // end of the run before
 	journal  *journal
+	groups   *s3.Memory // of cipher groups; nil: no uploads
 	working  atomic.Pointer[live]
 	control  *control
 	drive    *drive

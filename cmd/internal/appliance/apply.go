@@ -140,7 +140,7 @@ func (a *Appliance) serve(next *settings) error {
 		}
 	} else {
 		a.change(func(l *live) { l.settings = next })
-		st := newStore(next, a.card, a.state, a.clock, a.log)
+		st := a.newStore(next)
 		a.change(func(l *live) { l.store = st })
 		up := uploader.New(a.uploaderOptions())
 		a.change(func(l *live) { l.uploader = up })

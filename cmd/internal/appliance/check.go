@@ -88,6 +88,7 @@ func CheckStore(ctx context.Context, o Options) (s3.Report, error) {
 	if err != nil {
 		return s3.Report{}, err
 	}
+	options.Memory = s3.OpenMemory(state, false, nil)
 	client, err := s3.New(options)
 	if err != nil {
 		return s3.Report{}, err

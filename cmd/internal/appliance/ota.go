@@ -284,7 +284,7 @@ func (a *Appliance) tryOut(ctx context.Context, s *settings, card shown) error {
 	if err != nil {
 		return err
 	}
-	options.Log = a.log
+	options.Log, options.Memory, options.Event = a.log, a.groups, a.journal.Add
 	client, err := s3.New(options)
 	if err != nil {
 		return &uploader.Error{Class: uploader.Config, Err: err}

@@ -127,7 +127,7 @@ func serverOptions(o Options, server ServerOptions) (s3.Options, error) {
 	state := durable.Dir(StateDir(o.Root, o.StateDir))
 	_, trustFloor, _ := clock.Load(state) // without it the build time is the floor
 	c := clock.New(clock.Options{Trust: trustFloor})
-	out := s3.Options{Endpoint: s.Upload.Endpoint, Mode: string(s.Upload.Mode), Proxy: s.Upload.Proxy, Now: c.TrustedNow}
+	out := s3.Options{Endpoint: s.Upload.Endpoint, Mode: string(s.Upload.Mode), Proxy: s.Upload.Proxy, Now: c.TrustedNow, Memory: s3.OpenMemory(state, false, nil)}
 	if out.Bundle, err = serverTrust(s, card, server.Bundle, c, &out); err != nil {
 		return out, err
 	}
@@ -151,6 +151,6 @@ func serverTrust(s *settings, card durable.FS, file string, c *clock.Clock, o *s
 		return b, fmt.Errorf("%s: %w", file, err)
 	}
 	o.TLS = certs.ClientTLS(b, tlsOptions(s.Config, c.TrustedNow))
+	profile(s.Config, o)
 	return b, nil
 }
-

@@ -36,6 +36,8 @@ type store struct {
 	settings    *settings
 	card, state durable.FS
 	clock       *clock.Clock
+	memory      *s3.Memory
+	event       func(kind, what string, bus uint8, detail map[string]any)
 	log         *slog.Logger
 
 	device atomic.Pointer[certs.Identity] // as last loaded
@@ -48,10 +50,10 @@ type store struct {
 	bundle *certs.Bundle
 }
 
-func newStore(s *settings, card, state durable.FS, c *clock.Clock, log *slog.Logger) *store {
-	st := &store{settings: s, card: card, state: state, clock: c, log: log}
+func (a *Appliance) newStore(s *settings) *store {
+	st := &store{settings: s, card: a.card, state: a.state, clock: a.clock, memory: a.groups, event: a.journal.Add, log: a.log}
 	if _, err := st.open(); err != nil {
-		log.Error("uploads wait", "error", err)
+		a.log.Error("uploads wait", "error", err)
 	}
 	return st
 }
@@ -73,6 +75,7 @@ func (s *store) open() (*s3.Client, error) {
 		_, _ = options.Identity() // remembered; a handshake asks again
 	}
 	options.Log, options.Accepted = s.log, s.accepted
+	options.Memory, options.Event = s.memory, s.event
 	client, err := s3.New(options)
 	if err != nil {
 		return nil, &uploader.Error{Class: uploader.Config, Err: err}
@@ -166,6 +169,7 @@ func trust(c *config.Config, card durable.FS, clock *clock.Clock, o *s3.Options)
 		bundle, err = loadBundle(c, card, clock.TrustedNow())
 	}
 	o.TLS = certs.ClientTLS(bundle, rules)
+	profile(c, o)
 	if c.TLS.ClockBootstrap && len(rules.Pins) > 0 {
 		o.Bootstrap = func(now time.Time) *tls.Config {
 			then := rules
@@ -174,6 +178,12 @@ func trust(c *config.Config, card durable.FS, clock *clock.Clock, o *s3.Options)
 		}
 	}
 	return bundle, err
+}
+
+// profile adds what is offered to the server.
+func profile(c *config.Config, o *s3.Options) {
+	o.Profile, o.ResetMeansNoSuite = c.TLS.Profile, c.TLS.ResetMeansNoSuite
+	o.LegacyDHE, o.OpenSSL = c.TLS.LegacyDHE, c.TLS.OpenSSL
 }
 
 // identityOf loads who this device is, anew at each call: a certificate that an

@@ -20,10 +20,6 @@ var unbuilt = []struct {
 	values []string
 	what   string
 }{
-	{"tls.profile", nil, "other cipher profiles"},
-	{"tls.reset_means_no_suite", nil, "the walk over cipher groups"},
-	{"tls.legacy_dhe", nil, "the DHE suites"},
-	{"tls.openssl", nil, "the DHE suites"},
 	{"ota.card", []string{"signed"}, "a card that needs signatures"},
 }
 

@@ -15,6 +15,7 @@ import (
 	"canseal/mdf"
 	"canseal/segment"
 	"canseal/uploader"
+	"canseal/uploader/s3"
 )
 
 // identify finds out who and when this is.
@@ -95,7 +96,8 @@ func (a *Appliance) wireServices(context.Context) error {
 	a.facts = newFactsWriter(a.card, a.log, a.collect)
 	services := []run.Component{a.facts, run.Func("clock", a.saveClock), run.Func("power", a.watchPower), run.Func("reload", a.watchReloads)}
 	if a.live().settings.Upload.Mode != config.ModeOff {
-		st := newStore(a.live().settings, a.card, a.state, a.clock, a.log)
+		a.groups = s3.OpenMemory(a.state, true, a.log)
+		st := a.newStore(a.live().settings)
 		a.change(func(l *live) { l.store = st })
 		up := uploader.New(a.uploaderOptions())
 		a.change(func(l *live) { l.uploader = up })

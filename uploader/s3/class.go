@@ -35,6 +35,7 @@ type seen struct {
 	synced    bool              // our clock is synchronised
 	alert     uint8             // the other side's word against us in TLS
 	alerted   bool
+	hello     bool // it had begun to answer before that
 	accepted  bool // its certificate was accepted before that
 	asked     bool // ours had been asked for
 	shown     *certs.Identity
@@ -87,7 +88,7 @@ var table = []rule{
 	{"plain HTTP where TLS was wanted", func(s *seen) bool { return isA[tls.RecordHeaderError](s.err) }, uploader.Config},
 	{"an identity alert inside a TLS 1.3 session", func(s *seen) bool { return s.protected && s.asked && s.is(identityAlerts...) }, uploader.Identity},
 	{"no common version (alert 70)", func(s *seen) bool { return s.is(70) }, uploader.Config},
-	{"no common suite (alert 40, 71) before any certificate", func(s *seen) bool { return s.is(40, 71) && !s.accepted && !s.asked }, uploader.Config},
+	{"no common suite (alert 40, 71) for the first word", func(s *seen) bool { return s.is(40, 71) && !s.hello && !s.accepted && !s.asked }, uploader.Config},
 	{"an identity alert in TLS 1.2, or 40 again, after both certificates", func(s *seen) bool {
 		return s.accepted && s.asked && (s.is(identityAlerts...) || s.is(40))
 	}, uploader.IdentitySuspected},
@@ -194,7 +195,7 @@ func (c *Client) see(x *exchange, err error) *seen {
 	s.alert, s.alerted = remoteAlert(s.err)
 	var t *tlsError
 	if errors.As(s.err, &t) {
-		s.accepted, s.asked, s.shown, s.own, s.protected = t.accepted, t.asked, t.shown, t.own, false
+		s.hello, s.accepted, s.asked, s.shown, s.own, s.protected = t.hello, t.accepted, t.asked, t.shown, t.own, false
 	}
 	return s
 }

@@ -165,13 +165,35 @@ func (d *dialer) meet(ctx context.Context, network, address string, conf *tls.Co
 	if a.DHE {
 		over = d.through
 	}
-	w, h, err := over(ctx, c, conf, a)
+	s := &spoken{Conn: c}
+	w, h, err := over(ctx, s, conf, a)
 	if err != nil {
 		c.Close()
+		var e *tlsError
+		if errors.As(err, &e) {
+			e.hello = s.first == recordHandshake
+		}
 		return nil, nil, err
 	}
 	d.last.Store(h)
 	return w, h, nil
+}
+
+// spoken notes with which byte the server has begun: the kind of its first
+// record.
+type spoken struct {
+	net.Conn
+	first byte
+}
+
+const recordHandshake = 22 // RFC 5246 6.2.1
+
+func (s *spoken) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if n > 0 && s.first == 0 {
+		s.first = p[0]
+	}
+	return n, err
 }
 
 // shown names the device's certificate; "" where there is none.
@@ -307,6 +329,7 @@ var errNotAsked = errors.New("the server did not ask for this device's certifica
 
 // tlsError is a handshake that failed, and how far it had come.
 type tlsError struct {
+	hello    bool // the server had begun to answer: it has a suite
 	accepted bool // the server's certificate had been accepted
 	asked    bool // the server had asked for ours
 	shown    *certs.Identity

@@ -141,10 +141,11 @@ func (g *groups) plan(known remembered) (list []certs.Attempt, whole bool) {
 	return list, at == 0
 }
 
-// next tells whether an error means that there is no suite in common.
+// next tells whether an error means that there is no suite in common. A server
+// that has said hello has chosen one.
 func (g *groups) next(err error) bool {
 	var e *tlsError
-	if !errors.As(err, &e) || e.accepted || e.asked || len(e.chain) > 0 {
+	if !errors.As(err, &e) || e.hello || e.accepted || e.asked {
 		return false
 	}
 	alert, ok := remoteAlert(err)

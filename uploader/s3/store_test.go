@@ -3,7 +3,7 @@ package s3_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
+	"crypto"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -105,9 +105,9 @@ func pemOf(t testing.TB, c tls.Certificate) (cert, key []byte) {
 	for _, der := range c.Certificate {
 		cert = append(cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
 	}
-	der, err := x509.MarshalECPrivateKey(c.PrivateKey.(*ecdsa.PrivateKey))
+	key, err := certs.EncodeKey(c.PrivateKey.(crypto.Signer))
 	must(t, err)
-	return cert, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der})
+	return cert, key
 }
 
 func (w world) options() s3.Options {

@@ -37,6 +37,9 @@ type Options struct {
 	// List is the revocation list of CA, of every authority in it; nil: none.
 	List []byte
 	TLS  string // the one version that is spoken: "1.2" or "1.3"; empty: both
+	// Ciphers are the suites of TLS 1.2 that haproxy takes, as OpenSSL names them;
+	// empty: its own choice.
+	Ciphers string
 }
 
 // Proxy is a running one.
@@ -112,13 +115,14 @@ http {
 `)),
 	HAProxy: template.Must(template.New("haproxy").Parse(`global
   maxconn 200
+  tune.ssl.default-dh-param 2048
 defaults
   mode http
   timeout connect 5s
   timeout client 60s
   timeout server 60s
 frontend devices
-  bind {{.Address}} ssl crt {{.Dir}}/both.pem{{if .CA}} ca-file {{.Dir}}/ca.pem verify required{{end}}{{if .List}} crl-file {{.Dir}}/list.pem{{end}}{{if not .V13}} ssl-max-ver TLSv1.2{{end}}{{if not .V12}} ssl-min-ver TLSv1.3{{end}}
+  bind {{.Address}} ssl crt {{.Dir}}/both.pem{{if .CA}} ca-file {{.Dir}}/ca.pem verify required{{end}}{{if .List}} crl-file {{.Dir}}/list.pem{{end}}{{if .Ciphers}} ciphers {{.Ciphers}}{{end}}{{if not .V13}} ssl-max-ver TLSv1.2{{end}}{{if not .V12}} ssl-min-ver TLSv1.3{{end}}
   default_backend store
 backend store
   server store {{.Upstream}}
@@ -154,6 +158,7 @@ func (p *Proxy) write() error {
 	var conf bytes.Buffer
 	if err := configs[p.o.Kind].Execute(&conf, map[string]any{
 		"Dir": p.dir, "Address": p.Address, "Upstream": p.o.Upstream, "CA": p.o.CA != nil, "List": p.o.List != nil, "V12": p.o.TLS != "1.3", "V13": p.o.TLS != "1.2",
+		"Ciphers": p.o.Ciphers,
 	}); err != nil {
 		return err
 	}

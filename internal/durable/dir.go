@@ -35,8 +35,14 @@ func (d dir) Edit(name string) (File, error) {
 	return d.open("edit", name, os.O_RDWR, 0)
 }
 
+// Create holds a lock on the new file until it is closed, where the file system
+// has locks: see Held.
 func (d dir) Create(name string, perm fs.FileMode) (File, error) {
-	return d.open("create", name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
+	f, err := d.open("create", name, os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
+	if real, ok := f.(file); ok {
+		_ = lock(real.File)
+	}
+	return f, err
 }
 
 func (d dir) Append(name string, perm fs.FileMode) (File, error) {

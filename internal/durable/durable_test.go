@@ -109,6 +109,27 @@ func TestEntriesComeByName(t *testing.T) {
 	}
 }
 
+func TestAFileIsHeldWhileItIsWritten(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("internal/durable: locks are taken on Linux only")
+	}
+	root := t.TempDir()
+	f, err := durable.Dir(root).Create("part", 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(root, "part")
+	for range 2 { // looking changes nothing
+		if !durable.Held(name) {
+			t.Error("a file that is being written is not held")
+		}
+	}
+	f.Close()
+	if durable.Held(name) || durable.Held(name+"no") {
+		t.Error("a file is held that nobody writes")
+	}
+}
+
 func TestALockHasOneHolder(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("internal/durable: locks are taken on Linux only")

@@ -23,3 +23,15 @@ func Lock(path string) (io.Closer, error) {
 	}
 	return f, nil
 }
+
+// Held tells that a file is open since another process, or this one, has made it
+// with Create: it is being written. False where the system has no locks, and for
+// a file that is not there.
+func Held(path string) bool {
+	f, err := os.OpenFile(path, os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(lock(f), ErrLocked)
+}

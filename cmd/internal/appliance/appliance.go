@@ -138,7 +138,7 @@ func Build(ctx context.Context, o Options) (_ *Appliance, err error) {
 			a.Close()
 		}
 	}()
-	for _, step := range []func(context.Context) error{a.configure, a.openState, a.identify, a.wireRecording, a.wireServices} {
+	for _, step := range []func(context.Context) error{a.configure, a.openState, a.identify, a.alone, a.wireRecording, a.wireServices} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -249,6 +250,26 @@ func TestASecondDaemonIsRefused(t *testing.T) {
 	_, err := Build(t.Context(), Options{Root: b.root, StateDir: filepath.Join(b.root, "state"), Source: sim.New(sim.Options{})})
 	if ExitCode(err) != ExitLocked {
 		t.Errorf("exit code %d, %v", ExitCode(err), err)
+	}
+}
+
+// Recovery repairs what is open on a card. A second daemon, with a state folder
+// of its own, must not do so to the segment that the first one is writing.
+func TestASecondDaemonWithAnotherStateFolderIsRefused(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("cmd/internal/appliance: locks are taken on Linux only")
+	}
+	b := newBox(t, strings.Replace(configFor("low", "http://127.0.0.1:1"), "mode: low", "mode: off", 1))
+	b.start(t)
+	for range 2 {
+		b.await(t, "a segment that is being written", func(Facts) bool { return running(b.root, b.device) != "" })
+		_, err := Build(t.Context(), Options{Root: b.root, StateDir: t.TempDir(), Source: sim.New(sim.Options{})})
+		if ExitCode(err) != ExitLocked || !strings.Contains(err.Error(), ".MF4.part") {
+			t.Fatalf("exit code %d, %v", ExitCode(err), err)
+		}
+		if _, err := b.Rotate(t.Context(), false); err != nil {
+			t.Fatalf("the first one cannot seal its segment: %v", err)
+		}
 	}
 }
 

@@ -38,9 +38,9 @@ func TestHighModeOverDHE(t *testing.T) {
 	now := time.Now()
 	p, d := rsaPKI(t), newDevices(t, now)
 	store := gateway.Start(t, gateway.Options{Access: access, Secret: secret, Buckets: []string{bucket}})
-	cert, key := pemOf(t, p.server)
+	cert, private := pemOf(t, p.server)
 	door := front.Start(t, front.Options{
-		Kind: front.HAProxy, Upstream: strings.TrimPrefix(store.URL, "http://"), Cert: cert, Key: key, TLS: "1.2",
+		Kind: front.HAProxy, Upstream: strings.TrimPrefix(store.URL, "http://"), Cert: cert, Key: private, TLS: "1.2",
 		Ciphers: "DHE-RSA-AES128-GCM-SHA256", CA: certs.EncodeCertificates(d.authority.Certificate), List: d.list(t, now, 30*day),
 	})
 	for name, want := range map[string]uploader.Class{

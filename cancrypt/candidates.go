@@ -20,7 +20,9 @@ func (j *Judge) room() {
 func (j *Judge) fork(c *candidate, decided int64, change func(n *candidate)) *candidate {
 	j.room()
 	n := &candidate{group: c.group, said: map[ref]can.Verdict{}}
-	maps.Copy(n.said, c.said)
+	if len(c.said)*(len(j.candidates)+1) <= maxSaid {
+		maps.Copy(n.said, c.said)
+	}
 	if c.said == nil {
 		c.said = map[ref]can.Verdict{}
 	}
@@ -43,7 +45,7 @@ func (j *Judge) say(c *candidate, at ref, v can.Verdict) {
 		j.settle(at, v)
 		return
 	}
-	if len(c.said) < maxPending {
+	if len(c.said)*len(j.candidates) < maxSaid {
 		c.said[at] = v
 		j.compare(at, v)
 	}
@@ -225,7 +227,8 @@ func (j *Judge) warn(p proof) {
 }
 
 // right notes that something was right under a key, by whom. One heartbeat may be
-// so by chance, once in 256; two members, or a signature, prove the key.
+// so by chance, once in 256; two members, or a signature, prove the key, unless
+// somebody guesses: then more of them.
 func (j *Judge) right(c *candidate, key uint32, by addresses) {
 	j.rightAt, j.names = j.at.time, 0
 	switch by.count() {
@@ -241,13 +244,13 @@ func (j *Judge) right(c *candidate, key uint32, by addresses) {
 	if key != c.curKey {
 		return
 	}
-	if c.proof |= by; c.proof.count() >= 2 {
+	if c.proof |= by; c.proves(c.proof) {
 		j.prove(c)
 	}
 	c.since |= by
 	switch {
 	case len(j.held)+len(j.warned) == 0 || !j.leads(c):
-	case c.since.count() >= 2:
+	case c.proves(c.since):
 		j.release(current)
 	case c.proven:
 		j.release(proven)

@@ -283,7 +283,7 @@ func (c *Configurator) advance(now, until int64, out *PairOut) {
 		case c.hold != 0 && c.hold <= min(until, at):
 			c.hold = 0 // the device did not accept: the same index once more
 			c.missed()
-		case at <= until:
+		case at <= until && at < never:
 			if closed, result := c.elapsed(at); closed {
 				c.cycleClosed(result)
 			}

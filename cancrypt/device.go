@@ -130,7 +130,7 @@ func (d *Device) Leave(now int64, out *PairOut) {
 
 func (d *Device) advance(now, until int64, out *PairOut) {
 	d.now, d.out = max(d.now, now), out
-	for at := d.deadline(); at <= until; at = d.deadline() {
+	for at := d.deadline(); at <= until && at < never; at = d.deadline() {
 		if closed, result := d.elapsed(at); closed && result == agreed {
 			d.accepted()
 		}

@@ -115,7 +115,8 @@
 // What accuses waits for a proof, for it may be the judge's own fault: under a
 // wrong key every honest frame is wrong.
 //
-//	9, 18, counters 3 and 6   until the key is proven: two members' heartbeats, or one signature
+//	9, 18, counters 3 and 6   until the key is proven: two members' heartbeats, or one signature;
+//	                          more, the more heartbeats are tried, and none of a sender who is guessed
 //	13, counter 5             until the same has come after it: no update was missed
 //	7                         15 instead, where a heartbeat was wrong under a key not proven
 //	7, 9, 11, 12, 13          15 instead, where frames are known to be missing (Judge.Lost)
@@ -141,9 +142,11 @@
 // A start of the group meanwhile ends the search.
 //
 // A recorded drive played again is authentic, unless its start key is remembered
-// (JudgeOptions.Seen). Memory is bounded: 16 candidates, 65,536 verdicts held
-// back; what is beyond stays pending. Nothing is allocated per frame, but by AES
-// (signature method 2, AES pairs and pads: 512 bytes a key).
+// (JudgeOptions.Seen). Memory is bounded: 16 candidates, 65,536 verdicts that wait
+// for a proof, some 131,072 on which the candidates differ (20 MB, where forged
+// starts come for minutes and no heartbeat decides); what is beyond stays pending.
+// Nothing is allocated per frame, but by AES (signature method 2, AES pairs and
+// pads: 512 bytes a key).
 //
 // The verdict "injected" (16) needs a member on this machine (JudgeOptions.Address):
 // frames with its identifiers must be can.Tx, that is, known to the capture as sent

@@ -56,6 +56,7 @@ type group struct {
 	proven          bool
 	proof           addresses // whose heartbeats were right under cur
 	since           addresses // the same, since the oldest verdict that waits for a proof
+	tried           int       // heartbeats of 8 bits that were checked under cur
 	replayedSession bool
 	starts          uint32 // group starts that this candidate followed
 	tag             [8]byte
@@ -124,7 +125,22 @@ func (g *group) renew(e Epoch, at int64) {
 func (g *group) replace(e Epoch, at int64) {
 	g.keys++
 	g.cur, g.curKey, g.counts = e, g.keys, freshTally()
-	g.updated, g.proven, g.proof, g.since = at, false, 0, 0
+	g.updated, g.proven, g.proof, g.since, g.tried = at, false, 0, 0, 0
+}
+
+// proves reports whether what was right by these members is more than chance: a
+// signature, or heartbeats of two or more, so many of all that were tried that a
+// wrong key explains them less than once in 4096.
+func (g *group) proves(by addresses) bool {
+	if by == everybody {
+		return true
+	}
+	k := by.count()
+	chance := k * bits.Len(uint(max(g.tried-1, 0))) // (tried/256)^k/k! of being right
+	for i := 2; i <= k; i++ {
+		chance -= bits.Len(uint(i)) - 1
+	}
+	return k >= 2 && 8*k-chance >= 12
 }
 
 // expected are the members whose heartbeat closes the cycle.

@@ -106,7 +106,8 @@ type JudgeOptions struct {
 
 const (
 	maxCandidates = 16
-	maxPending    = 1 << 16 // verdicts held back at most; more stay pending
+	maxPending    = 1 << 16 // verdicts that wait for a proof; more stay pending
+	maxSaid       = 1 << 17 // verdicts on which candidates may differ, shared by these; more stay pending
 )
 
 // Judge follows one group on one bus without sending and gives each frame its

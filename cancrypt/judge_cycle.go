@@ -26,6 +26,9 @@ func (j *Judge) heartbeat(c *candidate, sender uint8, b []byte) {
 		j.failed(c, sender, can.KeyEpochUnknown)
 		return
 	}
+	if key == c.curKey && !j.o.FD {
+		c.tried++
+	}
 	h, ok := j.open(e, sender, b)
 	if !ok {
 		j.failed(c, sender, can.HeartbeatWrong)

@@ -180,7 +180,7 @@ func (j *Judge) verified(c *candidate, s *sequence, t *tally, found result, seq 
 	key := s.with.key[which]
 	weak := !s.pair && s.messages[0].Record.Signature == CRCXor
 	proof := everybody
-	if weak {
+	if weak || t.failures[s.sender] > 8 {
 		proof = 0
 	}
 	j.right(c, key, proof)

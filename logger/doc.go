@@ -238,8 +238,8 @@
 //	control   24 MiB over all buses, taken as it is used
 //	keeper    64 KiB to hash; a listing of the card while it looks
 //	press     6 MiB while it works (mdf.Compress)
-//	judge     1 MB a bus, 1 MB of pending frames, 4 MB for a repair, taken as it
-//	          is used; 0.5 MB of start keys at most
+//	judge     1 MB a bus, 1 MB of pending frames (20 MB under forged starts that no
+//	          heartbeat decides), 4 MB for a repair, taken as it is used; 0.5 MB of start keys at most
 //
 // Nothing per frame is allocated or logged.
 package logger

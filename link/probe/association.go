@@ -28,6 +28,8 @@ const (
 	mtuUDP         = 1200
 	handshakeBytes = 1900 // that both sides send in a handshake, about
 	handshakeLimit = time.Minute
+	tellAfter      = 100 * time.Millisecond
+	askBytes       = 80 // of an ask on the line, about
 	replayWindow   = 256
 
 	mostRecords = 1 << 23        // of an association
@@ -39,13 +41,16 @@ type transport struct {
 	net.PacketConn
 	mtu    int
 	flight time.Duration // before a flight of the handshake is sent again
+	tell   time.Duration // before a probe is told what has come
 }
 
 // overUDP and overLine say what the two kinds of transport are like.
-func overUDP(c net.PacketConn) transport { return transport{c, mtuUDP, 400 * time.Millisecond} }
+func overUDP(c net.PacketConn) transport {
+	return transport{c, mtuUDP, 400 * time.Millisecond, tellAfter}
+}
 
 func overLine(l *Line) transport {
-	return transport{l, mtuSerial, max(400*time.Millisecond, l.takes(handshakeBytes)*3/2)}
+	return transport{l, mtuSerial, max(400*time.Millisecond, l.takes(handshakeBytes)*3/2), min(time.Second, max(tellAfter, 20*l.takes(askBytes)))}
 }
 
 // room is for how large a message there is room in a datagram.

@@ -28,7 +28,7 @@ type ClientOptions struct {
 }
 
 const (
-	silence    = 10 * time.Second // without an ask: the logger is gone, or has begun anew
+	silence    = 5 * time.Second // without an ask: the logger is gone, or has begun anew
 	firstPause = time.Second
 	lastPause  = 30 * time.Second
 	workEvery  = 5 * time.Millisecond
@@ -71,14 +71,16 @@ func newClient(t transport, o ClientOptions) *Client {
 // now is µs of the probe's monotonic clock.
 func (c *Client) now() uint64 { return uint64(time.Since(c.begun).Microseconds()) }
 
-// Run carries the events of a source until ctx ends, or the source.
+// Run carries the events of a source until ctx ends. It returns an error when the
+// source fails, or the way to the logger: a serial port that was pulled out.
 func (c *Client) Run(ctx context.Context, source can.Source) error {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+	outer := ctx
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	var all sync.WaitGroup
 	defer all.Wait()
 	defer context.AfterFunc(ctx, func() { source.Close(); c.t.Close() })()
-	all.Go(func() { _ = c.route.run(); stop() })
+	all.Go(func() { stop(c.route.run()) })
 	all.Go(func() { c.keep(ctx) })
 	buf := make([]can.Event, 256)
 	for {
@@ -86,7 +88,10 @@ func (c *Client) Run(ctx context.Context, source can.Source) error {
 		c.take(buf[:n])
 		if errors.Is(err, io.EOF) {
 			<-ctx.Done() // what is kept goes on its way
-			return nil
+			if outer.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("link to the logger: %w", context.Cause(ctx))
 		}
 		if err != nil {
 			return err

@@ -25,7 +25,8 @@
 // well-formed ChangeCipherSpec (record.go). A ClientHello never reaches it: with
 // a random of its own it begins a pending association beside it, which takes its
 // place when its handshake is done, so that a probe that has lost its power comes
-// back and a forged hello harms nobody. At most 8 are pending.
+// back and a forged hello harms nobody. At most 32 are pending; one
+// more pushes the oldest out.
 //
 // # A serial line
 //
@@ -56,9 +57,11 @@
 // # Promises
 //
 // Every event of the probe comes once and in order, or is counted in a gap record
-// of reason "probe link" at its place: exactly, or as a lower bound for what a
-// probe had not sent when it lost its power. The probe keeps 4,096 batches until
-// the logger has them; of more the oldest go. At most 256 are on their way.
+// of reason "probe link" at its place: exactly, or as a lower bound (which may be
+// 0: unknown) where a probe lost its power. The probe keeps 4,096 batches until
+// the logger has them; of more the oldest go. At most 256 are on their way. The
+// logger says what it has within 100 ms (1 s on a slow line): one that is killed
+// may, in its next life, record once more what it had not confirmed.
 //
 // # Time
 //

@@ -35,6 +35,7 @@ type Line struct {
 	done chan struct{}
 	stop sync.Once
 
+	free     time.Time     // when the line will have carried what was written; of the writer
 	turn     chan turn     // to a slave
 	finished chan struct{} // to a master
 	damaged  atomic.Uint64
@@ -63,17 +64,24 @@ const (
 )
 
 const (
-	lineQueue   = 64
+	lineQueue   = 64                    // datagrams that came and are not read
+	lineLead    = 10 * time.Millisecond // that writes are ahead of the line
 	turnaround  = 20 * time.Millisecond // for a slave to begin
 	pollPause   = 5 * time.Millisecond  // where nobody has anything to say
 	leastCredit = 1024
 )
 
-// NewLine carries datagrams over an open port.
+// NewLine carries datagrams over an open port. Few of them wait to be written: an
+// answer that stood behind a long queue would come late, and with half duplex
+// a turn's worth must be at hand.
 func NewLine(port io.ReadWriteCloser, o LineOptions) *Line {
 	l := &Line{
-		port: port, o: o, in: make(chan []byte, lineQueue), out: make(chan []byte, lineQueue), done: make(chan struct{}),
+		port: port, o: o, in: make(chan []byte, lineQueue), done: make(chan struct{}),
 		turn: make(chan turn, 1), finished: make(chan struct{}, 1), deadline: newDeadline(),
+	}
+	l.out = make(chan []byte, 1)
+	if o.HalfDuplex {
+		l.out = make(chan []byte, l.credit()/mtuSerial+1)
 	}
 	go l.read()
 	go l.write()
@@ -171,8 +179,31 @@ func (l *Line) write() {
 func (l *Line) next() error {
 	select {
 	case b := <-l.out:
-		_, err := l.port.Write(appendFrame(nil, b))
-		return err
+		frame := appendFrame(nil, b)
+		if now := time.Now(); l.free.Before(now) {
+			l.free = now
+		}
+		l.free = l.free.Add(l.takes(len(frame)))
+		if _, err := l.port.Write(frame); err != nil {
+			return err
+		}
+		return l.rest(time.Until(l.free) - lineLead)
+	case <-l.done:
+		return net.ErrClosed
+	}
+}
+
+// rest waits while the port still has something to send: its own memory, some
+// KiB, would make answers late.
+func (l *Line) rest(d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	pause := time.NewTimer(d)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+		return nil
 	case <-l.done:
 		return net.ErrClosed
 	}
@@ -225,21 +256,10 @@ func (l *Line) poll() error {
 	select {
 	case <-l.finished:
 		if time.Since(began) < turnaround { // an idle line need not be busy
-			return l.idle()
+			return l.rest(pollPause)
 		}
 		return nil
 	case <-timeout.C:
-		return nil
-	case <-l.done:
-		return net.ErrClosed
-	}
-}
-
-func (l *Line) idle() error {
-	pause := time.NewTimer(pollPause)
-	defer pause.Stop()
-	select {
-	case <-pause.C:
 		return nil
 	case <-l.done:
 		return net.ErrClosed

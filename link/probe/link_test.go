@@ -196,6 +196,20 @@ func TestARebootedProbeLosesWhatItHadTold(t *testing.T) {
 	}
 }
 
+// One that had sent all leaves a gap of unknown size: who knows what passed
+// while it was away.
+func TestARebootIsAGap(t *testing.T) {
+	w := &wire{r: rand.New(rand.NewPCG(1, 2)), delay: 2000}
+	got, _, r := run(t, w, 1000)
+	got, err := r.take(newSender(43, room).message(5), 41_000_000, got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := got[len(got)-1]; last.Kind != can.KindLost || last.Lost != 0 || !last.AtLeast || last.Reason != can.LostProbe || last.Time != 41_000_000 {
+		t.Errorf("%+v", last)
+	}
+}
+
 // A line that is held up gives its frames later, and they are called late.
 func TestFramesThatWereHeldUpAreLate(t *testing.T) {
 	for name, from := range map[string]int64{"from the begin": -1, "later": 3_000_000} {

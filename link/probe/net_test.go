@@ -173,7 +173,12 @@ func newLink(t *testing.T, change func(*ServerOptions)) *link {
 	l := &link{t: t, fleet: newFleet(t), ears: &ears{}}
 	o := ServerOptions{
 		Identity: l.fleet.logger(t), Probes: map[string]uint8{"roof": 3},
-		Security: func(_ uint8, what string) { l.lock.Lock(); l.told = append(l.told, what); l.lock.Unlock() },
+		Security: func(_ uint8, what string) {
+			l.server.Status() // as a line of a journal does, which tells how the logger is
+			l.lock.Lock()
+			l.told = append(l.told, what)
+			l.lock.Unlock()
+		},
 	}
 	if change != nil {
 		change(&o)
@@ -294,6 +299,13 @@ func (p *proxy) send(toLogger bool, b []byte) {
 	}
 }
 
+// recorded is what the probe sent so far.
+func (p *proxy) recorded() [][]byte {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	return append([][]byte(nil), p.tape...)
+}
+
 func (p *proxy) set(change func(bool, []byte) [][]byte) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
@@ -373,7 +385,7 @@ func TestNoDatagramKills(t *testing.T) {
 			within(t, name, func() bool { return l.ears.at() >= due })
 		}
 	}
-	for _, b := range p.tape { // the whole handshake, and data, once more
+	for _, b := range p.recorded() { // the whole handshake, and data, once more
 		p.send(true, b)
 	}
 	source.give(10)
@@ -400,7 +412,7 @@ func TestARebootedProbeComesBack(t *testing.T) {
 	source.give(50)
 	within(t, "the first frames", func() bool { return l.ears.at() >= 50 })
 	for range 20 { // hellos of nobody
-		b := append([]byte(nil), p.tape[0]...)
+		b := append([]byte(nil), p.recorded()[0]...)
 		b[recordHead+handshakeHead+2+5] ^= byte(rand.Uint32N(255) + 1)
 		p.send(true, b)
 	}
@@ -419,6 +431,31 @@ func TestARebootedProbeComesBack(t *testing.T) {
 	if s := l.status(); s.Boots != 2 {
 		t.Errorf("%+v", s)
 	}
+}
+
+// Hellos of many addresses, which never go on, do not keep a probe out.
+func TestAFloodOfHellosKeepsNobodyOut(t *testing.T) {
+	l := newLink(t, nil)
+	at, source := l.listen(), newNumbers()
+	p := newProxy(t, at.LocalAddr())
+	_, stop := l.probe(p.front.LocalAddr(), source, l.fleet.probe(t, "roof"))
+	source.give(50)
+	within(t, "the first frames", func() bool { return l.ears.at() >= 50 })
+	stop()
+	hello := append([]byte(nil), p.recorded()[0]...)
+	for range 3 * mostPending {
+		hello[recordHead+handshakeHead+2+5]++
+		if _, err := udp(t).WriteTo(hello, at.LocalAddr()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := newNumbers()
+	again.next, again.limit = 50, 100
+	begun := time.Now()
+	l.probe(at.LocalAddr(), again, l.fleet.probe(t, "roof"))
+	within(t, "frames beside the flood", func() bool { return l.ears.at() >= 100 })
+	l.ears.good(t)
+	t.Logf("first frames after %v", time.Since(begun))
 }
 
 // Whoever is not meant is refused: by a wrong root, usage, name, list or clock.

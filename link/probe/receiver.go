@@ -22,6 +22,7 @@ const (
 // in, messages and events out.
 type receiver struct {
 	late   int64 // µs after which an event is no longer fresh
+	tell   int64 // µs after which the probe is told what has come
 	boot   uint64
 	known  bool // boot is
 	want   uint64
@@ -86,7 +87,7 @@ func (c *clock) of(probe int64) int64 { return probe - c.probe + c.low + (c.high
 func (c *clock) oldest(probe, now int64) int64 { return probe - c.probe + c.low - c.drift(now) }
 
 func newReceiver(late int64) *receiver {
-	return &receiver{late: late, held: map[uint64]batch{}, pause: askSoonest, askAt: math.MinInt64 / 2}
+	return &receiver{late: late, tell: askEvery, held: map[uint64]batch{}, pause: askSoonest, askAt: math.MinInt64 / 2}
 }
 
 // take takes a message. Events come in the order in which they happened, with
@@ -142,11 +143,13 @@ func (r *receiver) echoed(e *echo, now int64, events []can.Event) ([]can.Event, 
 }
 
 // reboot begins with another life of the probe. What it had of the former one is
-// lost: as many events as its last word told, and perhaps more.
+// lost: as many events as its last word told, and perhaps more; and what passed
+// on the bus in between nobody has seen.
 func (r *receiver) reboot(e *echo, now int64, events []can.Event) []can.Event {
-	if r.known && r.told > r.index {
-		events = append(events, can.Event{Kind: can.KindLost, Reason: can.LostProbe, From: r.last, Time: max(r.last, now), Lost: r.told - r.index, AtLeast: true})
-		r.status.Lost += r.told - r.index
+	if r.known {
+		lost := max(r.told, r.index) - r.index
+		events = append(events, can.Event{Kind: can.KindLost, Reason: can.LostProbe, From: r.last, Time: max(r.last, now), Lost: lost, AtLeast: true})
+		r.status.Lost += lost
 	}
 	r.boot, r.known, r.want, r.newest, r.index, r.told = e.boot, true, e.lowest, e.next, e.floor, e.events
 	clear(r.held)
@@ -231,6 +234,8 @@ func (r *receiver) due() int64 {
 		return r.askAt
 	case r.missing() || !r.clock.known:
 		return r.askAt + r.pause
+	case r.want > r.askWant:
+		return r.askAt + r.tell
 	}
 	return r.askAt + askEvery
 }

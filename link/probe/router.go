@@ -2,6 +2,7 @@ package probe
 
 import (
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,11 +31,11 @@ type router struct {
 	lock    sync.Mutex
 	byID    map[[idSize]byte]*association
 	byAddr  map[string][]*association // oldest first
-	pending int
+	pending []*association            // oldest first
 }
 
 const (
-	mostPending   = 8
+	mostPending   = 32
 	helloPatience = 2 * time.Second // before another hello of an address replaces one that goes on
 )
 
@@ -96,8 +97,9 @@ func (r *router) hello(random [randomSize]byte, b []byte, from net.Addr) {
 			a.Close() // its handshake fails
 		}
 	}
-	if r.pending >= mostPending {
-		return
+	if len(r.pending) == mostPending { // hellos cost nothing: the oldest goes, so that none keeps others out for long
+		r.pending[0].Close()
+		r.pending = r.pending[1:]
 	}
 	a := &association{lane: newLane(r.PacketConn), from: from.String(), random: random, born: time.Now()}
 	r.add(a)
@@ -108,7 +110,7 @@ func (r *router) hello(random [randomSize]byte, b []byte, from net.Addr) {
 // add makes an association known; r.lock is held.
 func (r *router) add(a *association) {
 	r.byAddr[a.from] = append(r.byAddr[a.from], a)
-	r.pending++
+	r.pending = append(r.pending, a)
 }
 
 // id makes a connection id for an association.
@@ -125,10 +127,13 @@ func (r *router) id(a *association) []byte {
 func (r *router) established(a *association) {
 	r.lock.Lock()
 	defer r.lock.Unlock()
-	if !a.live {
-		a.live = true
-		r.pending--
-	}
+	a.live = true
+	r.settled(a)
+}
+
+// settled takes an association out of those that are pending; r.lock is held.
+func (r *router) settled(a *association) {
+	r.pending = slices.DeleteFunc(r.pending, func(other *association) bool { return other == a })
 }
 
 // remove forgets an association.
@@ -138,17 +143,9 @@ func (r *router) remove(a *association) {
 	for _, id := range a.ids {
 		delete(r.byID, id)
 	}
-	all := r.byAddr[a.from]
-	for i, other := range all {
-		if other == a {
-			all = append(all[:i:i], all[i+1:]...)
-			if !a.live {
-				r.pending--
-			}
-			break
-		}
-	}
-	if r.byAddr[a.from] = all; len(all) == 0 {
+	r.settled(a)
+	r.byAddr[a.from] = slices.DeleteFunc(r.byAddr[a.from], func(other *association) bool { return other == a })
+	if len(r.byAddr[a.from]) == 0 {
 		delete(r.byAddr, a.from)
 	}
 }

@@ -46,9 +46,26 @@ type Server struct {
 	lock    sync.Mutex
 	remotes map[string]*remote
 	queue   []can.Event
+	notes   []note        // for Security, which may ask for the status: told without the lock
 	more    chan struct{} // has something when the queue has
 	done    chan struct{}
 	stop    sync.Once
+}
+
+// note is something that Security is told.
+type note struct {
+	bus  uint8
+	what string
+}
+
+// mostNotes bounds those that wait.
+const mostNotes = 64
+
+// tell leaves a note; s.lock is held.
+func (s *Server) tell(bus uint8, what string) {
+	if len(s.notes) < mostNotes {
+		s.notes = append(s.notes, note{bus, what})
+	}
 }
 
 // remote is a probe as the logger knows it.
@@ -179,7 +196,7 @@ func (s *Server) join(r *router, a *association, late time.Duration) *remote {
 	if before := p.at; before != nil {
 		go before.conn.Close()
 	}
-	p.at, p.router, p.receiver.late = a, r, late.Microseconds()
+	p.at, p.router, p.receiver.late, p.receiver.tell = a, r, late.Microseconds(), r.tell.Microseconds()
 	p.receiver.heardAt = s.now()
 	s.look(p)
 	s.o.Log.Info("probe connected", "probe", p.name, "bus", p.bus, "from", a.from)
@@ -240,7 +257,7 @@ func (s *Server) take(p *remote, a *association, message []byte) {
 func (s *Server) judge(p *remote) {
 	if p.receiver.status.Late > 0 && !p.receiver.fresh && p.receiver.status.Batches > 0 && time.Since(p.toldLate) > lateEvery {
 		p.toldLate = time.Now()
-		s.o.Security(p.bus, fmt.Sprintf("frames of the probe %s are late: %d so far", p.name, p.receiver.status.Late))
+		s.tell(p.bus, fmt.Sprintf("frames of the probe %s are late: %d so far", p.name, p.receiver.status.Late))
 	}
 }
 
@@ -292,7 +309,12 @@ func (s *Server) watch(ctx context.Context) {
 		for _, p := range s.remotes {
 			s.look(p)
 		}
+		notes := s.notes
+		s.notes = nil
 		s.lock.Unlock()
+		for _, n := range notes {
+			s.o.Security(n.bus, n.what)
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -309,7 +331,7 @@ func (s *Server) look(p *remote) {
 	case p.receiver.stale(s.now()):
 		state = can.LinkDown
 		if p.state == can.LinkUp {
-			s.o.Security(p.bus, fmt.Sprintf("the link to the probe %s is stale: it answers nothing", p.name))
+			s.tell(p.bus, fmt.Sprintf("the link to the probe %s is stale: it answers nothing", p.name))
 		}
 	}
 	if state != p.state {

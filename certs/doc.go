@@ -42,8 +42,7 @@
 //
 // # Trust
 //
-// ClientTLS offers profile modern (TLS 1.3; TLS 1.2 with ECDHE and AES-GCM or
-// ChaCha20) and trusts the bundle alone: a root, an intermediate or the
+// ClientTLS offers profile modern (below) and trusts the bundle alone: a root, an intermediate or the
 // server's own certificate may be the anchor, and every certificate of the
 // chain must be in date by the caller's clock. Besides, in the whole verified
 // chain: RSA keys of at least MinRSABits, nothing on a revocation list, and,
@@ -62,6 +61,28 @@
 // A server's certificate without a SAN counts for its common name where that is
 // allowed (AllowCN), and the very certificate is in the bundle and in date. For
 // this one rule the whole check of the chain is done here and not by crypto/tls.
+//
+// VerifyServer applies the same rules to a chain that another TLS has met.
+//
+// # Cipher groups
+//
+// Attempts lists the hellos of a profile, each for a connection of its own; Apply
+// makes one of them out of what ClientTLS returns, and changes nothing else.
+//
+//	profile   attempts                                                     versions
+//	modern    1  ECDHE with AES-GCM or ChaCha20                            1.2, 1.3
+//	compat    1  modern   2  modern and the six below   3  the three DHE   1.2, 1.3; 3: 1.2
+//	canedge   group 1, 2, 3; after each, where asked for, its DHE suites   1.2
+//
+//	group  suites of TLS 1.2, all RSA for the certificate; the later groups have the earlier too
+//	1      AES128-SHA         DHE-RSA-AES128-SHA         ECDHE-RSA-AES128-SHA
+//	2      AES128-SHA256      DHE-RSA-AES128-SHA256      ECDHE-RSA-AES128-SHA256
+//	3      AES128-GCM-SHA256  DHE-RSA-AES128-GCM-SHA256  ECDHE-RSA-AES128-GCM-SHA256
+//
+// Six of the nine are crypto/tls's. DHE needs another TLS (package
+// internal/openssl), so these attempts are there only where they are asked for.
+// The first column is not forward secret (ForwardSecret). When to go from one
+// attempt to the next is package s3's matter.
 //
 // # A device's identity
 //

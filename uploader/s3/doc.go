@@ -31,6 +31,35 @@
 //
 // RefusedError tells which, of which certificate, and what to look at.
 //
+// # Cipher groups
+//
+// A connection is a walk over the attempts of Options.Profile (package certs), 10 s
+// each, 30 s together, one walk at a time.
+//
+//	seen                                                       then
+//	alert 40, 71 as the server's first word                    the next attempt; after the last: config
+//	cut in its place, with ResetMeansNoSuite                   the next attempt; after the last: network
+//	alert 70                                                   config: no version in common
+//	anything else, and anything after the server's hello       the class of the table; no further attempt
+//
+// Anybody on the path can say 40. So a step changes nothing but the suites, and:
+//
+//	an endpoint that has been forward secret     a connection that is not is closed before any request:
+//	                                             config, until bundle, profile or the memory change
+//	an attempt of a higher rank than the last    only after 3 refused walks, the first an hour ago
+//	                                             or more, and with an event
+//
+// Memory holds the last good attempt of each endpoint, name, bundle and profile,
+// and begins with it for 24 h, or until the identity changes; then with the
+// profile's first again (profile canedge stays where it is forward secret).
+//
+// The three DHE suites go through the program openssl (Options.LegacyDHE): the
+// same rules, applied by us to what the server says before openssl gets it. What
+// differs: RSA keys and groups of DH below 2048 bits are refused whatever
+// MinRSABits says; a certificate that has a common name alone is refused for an IP
+// address; a key that cannot be handed over, as in a chip, cannot be used; alerts
+// behind the handshake are not seen.
+//
 // # Requests
 //
 // One attempt each: repetition, order and patience belong to package

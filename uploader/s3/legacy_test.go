@@ -6,13 +6,16 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"errors"
 	"io"
 	"math/big"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,6 +143,52 @@ func TestTrustOverDHE(t *testing.T) {
 				t.Errorf("the server saw a request:\n%s", server.printed())
 			}
 		})
+	}
+}
+
+// spoiler changes the last byte of the server's signature over its DH share.
+type spoiler struct {
+	net.Conn
+	rest bytes.Buffer
+	did  *atomic.Bool
+}
+
+func (s *spoiler) Read(p []byte) (int, error) {
+	if s.rest.Len() == 0 {
+		head := make([]byte, 5)
+		if _, err := io.ReadFull(s.Conn, head); err != nil {
+			return 0, err
+		}
+		body := make([]byte, binary.BigEndian.Uint16(head[3:]))
+		if _, err := io.ReadFull(s.Conn, body); err != nil {
+			return 0, err
+		}
+		const serverKeyExchange = 12
+		if head[0] == 22 && body[0] == serverKeyExchange {
+			body[len(body)-1]++
+			s.did.Store(true)
+		}
+		s.rest.Write(append(head, body...))
+	}
+	return s.rest.Read(p)
+}
+
+// The chain alone is no proof: who shows the server's certificate, and has not its
+// key, gets a hello.
+func TestAPublicCertificateIsNotEnoughOverDHE(t *testing.T) {
+	needOpenSSL(t)
+	p := rsaPKI(t)
+	server := openssl(t, p.server, "-tls1_2", "-cipher", "DHE-RSA-AES128-SHA", "-msg")
+	var dials atomic.Int32
+	var did atomic.Bool
+	o := p.at(server.address, "compat")
+	o.LegacyDHE, o.Dial = true, counted(&dials, func(_ int32, c net.Conn) net.Conn { return &spoiler{Conn: c, did: &did} })
+	_, err := s3.Handshake(t.Context(), o)
+	if wantClass(t, err, uploader.Network); !did.Load() {
+		t.Fatalf("nothing was spoiled: %v", err)
+	}
+	if server.wait("ServerHelloDone"); strings.Contains(server.printed(), "ClientKeyExchange") {
+		t.Errorf("the client went on:\n%s", server.printed())
 	}
 }
 

@@ -97,7 +97,7 @@ func LoadKey(state durable.FS, name string) (crypto.Signer, error) {
 	}
 	key, err := ParseKey(text)
 	if err != nil {
-		return nil, identityError(IdentityKeyUnread, name, err.Error(), "restore it, or make a new one and ask for a new certificate")
+		return nil, identityError(IdentityKeyUnread, name, err.Error(), "restore it, or ask for a certificate for a new one: canseal certs csr --new")
 	}
 	return key, nil
 }

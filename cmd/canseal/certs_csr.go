@@ -18,8 +18,8 @@ func certsCSR() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "csr",
 		Short: "ask for a certificate for this device",
-		Long: `Csr writes a certificate request (PKCS#10, PEM) for the DEVICEID of a card. The key is made in the state folder where
-there is none, and never leaves it. With --output and a certificate in use, its signature of the request goes beside it
+		Long: `Csr writes a certificate request (PKCS#10, PEM) for the DEVICEID of a card. The key is made in the state folder (that of
+canseald, not one on the card) where there is none, and never leaves it. With --output and a certificate in use, its signature of the request goes beside it
 (FILE.p7s): it shows that the request comes from this very device. What comes back goes on the card as device.crt.`,
 		Example: "  canseal certs csr --root /media/card --state /var/lib/canseal -o device.csr\n  canseal certs csr --new -o device.csr",
 		Args:    cobra.NoArgs,
@@ -54,9 +54,9 @@ there is none, and never leaves it. With --output and a certificate in use, its 
 }
 
 func printRequest(cmd *cobra.Command, r *appliance.CertificateRequest, out string) {
-	made := "already in the state folder"
+	made := "already in the state folder " + r.State
 	if r.Made {
-		made = "made now, in the state folder"
+		made = "made now, in the state folder " + r.State
 	}
 	w := cmd.OutOrStdout()
 	fmt.Fprintf(w, "%s: request of %s; its key %s was %s\n", out, r.Device, r.Key, made)

@@ -48,12 +48,13 @@ func (o *revoking) run(cmd *cobra.Command, names []string) error {
 	if err != nil {
 		return err
 	}
+	said := ""
 	old, err := readLimited(o.list)
 	switch {
 	case err == nil:
 		err = a.Continue(old)
-	case errors.Is(err, fs.ErrNotExist):
-		err = nil
+	case errors.Is(err, fs.ErrNotExist): // what an older list named is not in it
+		said, err = "a new list, ", nil
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.list, err)
@@ -62,6 +63,9 @@ func (o *revoking) run(cmd *cobra.Command, names []string) error {
 		c, err := certificateOf(name)
 		if err != nil {
 			return err
+		}
+		if c.Equal(a.Certificate) {
+			return fmt.Errorf("%s: the authority's own certificate: servers would shut out every device, for good; name the devices' certificates", name)
 		}
 		if !a.Issued(c) {
 			return fmt.Errorf("%s: %q was not issued by %q, so its list does not concern it", name, c.Subject, a.Certificate.Subject)
@@ -75,6 +79,6 @@ func (o *revoking) run(cmd *cobra.Command, names []string) error {
 	if err := writeWhole(o.list, certs.EncodeList(der), true); err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s: %d revoked, good until %s\n", o.list, a.Revoked(), now.AddDate(0, 0, o.days).Format(time.DateOnly))
+	fmt.Fprintf(cmd.OutOrStdout(), "%s: %s%d revoked, good until %s\n", o.list, said, a.Revoked(), now.AddDate(0, 0, o.days).Format(time.DateOnly))
 	return nil
 }

@@ -23,13 +23,16 @@ type CertificateRequest struct {
 	// Signature over PEM by the certificate in use, CMS in DER; nil where there
 	// is none yet.
 	Signature []byte
-	Key       string // the key's file in the state folder
+	State     string // the state folder
+	Key       string // the key's file in it
 	Made      bool   // it was made now
 }
 
 // RequestCertificate asks for a certificate for the device of a card. The key
 // is made in the state folder where there is none, or fresh beside the present
-// one, which stays in use until a certificate for the new one is on the card.
+// one, which stays in use until a certificate for the new one is on the card. A
+// state folder that is named is made where it is absent; the one on the card,
+// where keys do not belong, is not.
 func RequestCertificate(o Options, kind certs.KeyKind, fresh bool) (*CertificateRequest, error) {
 	card := durable.Dir(o.Root)
 	s, err := loadSettings(card, o)
@@ -37,7 +40,12 @@ func RequestCertificate(o Options, kind certs.KeyKind, fresh bool) (*Certificate
 		return nil, err
 	}
 	dir := StateDir(o.Root, o.StateDir)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if o.StateDir == "" {
+		err = stateThere(dir)
+	} else {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("state folder: %w", err)
 	}
 	state := durable.Dir(dir)
@@ -46,7 +54,7 @@ func RequestCertificate(o Options, kind certs.KeyKind, fresh bool) (*Certificate
 		return nil, err
 	}
 	present, presentErr := certs.OpenIdentity(card, state, certs.IdentityOptions{Now: time.Now})
-	r := &CertificateRequest{Device: device, Key: certs.DeviceKey}
+	r := &CertificateRequest{Device: device, State: dir, Key: certs.DeviceKey}
 	if fresh {
 		r.Key = certs.NextKey
 	}

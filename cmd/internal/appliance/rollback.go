@@ -76,6 +76,9 @@ func weakerBundle(c *config.Config, card durable.FS, text []byte, at time.Time) 
 func RollbackCard(ctx context.Context, o Options, name string, weaker bool) error {
 	card, dir := durable.Dir(o.Root), StateDir(o.Root, o.StateDir)
 	state := durable.Dir(dir)
+	if err := stateThere(dir); err != nil {
+		return err
+	}
 	lock, err := durable.Lock(filepath.Join(dir, "lock"))
 	if errors.Is(err, durable.ErrLocked) {
 		return WithExit(ExitLocked, fmt.Errorf("a canseald works with %s and does not answer", dir))

@@ -44,6 +44,15 @@ func StateDir(root, named string) string {
 	return filepath.Join(root, "state")
 }
 
+// stateThere wants a state folder that exists: a name that is mistyped or left
+// out shall not begin another one.
+func stateThere(dir string) error {
+	if _, err := os.Stat(dir); err != nil {
+		return fmt.Errorf("%w; name the folder that canseald works with: --state", err)
+	}
+	return nil
+}
+
 // settings is the configuration in force.
 type settings struct {
 	*config.Config

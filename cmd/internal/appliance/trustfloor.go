@@ -26,6 +26,9 @@ type ClockFacts struct {
 
 // ReadClock tells what a state folder and the machine know of time.
 func ReadClock(stateDir string) (ClockFacts, error) {
+	if err := stateThere(stateDir); err != nil {
+		return ClockFacts{}, err
+	}
 	known, trust, err := clock.Load(durable.Dir(stateDir))
 	if err != nil {
 		return ClockFacts{}, err
@@ -45,6 +48,9 @@ func ResetTrustFloor(ctx context.Context, stateDir string) error {
 		return err
 	}
 	if !errors.Is(err, ErrNotRunning) {
+		return err
+	}
+	if err := stateThere(stateDir); err != nil {
 		return err
 	}
 	lock, err := durable.Lock(filepath.Join(stateDir, "lock"))

@@ -147,6 +147,7 @@ func (k *Keeper) Rollback(ctx context.Context, name string) error {
 		if r := *k.book.Load().record(w); r.State != trial.Settled {
 			return fmt.Errorf("%s: %s: %s", name, r.State, r.Reason)
 		}
+		k.because(nil)
 		return nil
 	})
 }

@@ -2,6 +2,7 @@ package ota
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +92,20 @@ func TestRefusedAtOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+// device.json names what was refused, not what is current beside it.
+func TestTheHashOfWhatIsRefused(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r := newRig(t, "signed")
+		r.put(Config, "good config 0")
+		r.put(Bundle, "")
+		r.sign(1, Config, Bundle)
+		r.run(time.Hour)
+		if got := r.k.Status().Refused; len(got) != 1 || got[0] != hashOf(nil) {
+			t.Errorf("found %v, wanted that of the bundle", got)
+		}
+	})
 }
 
 func TestOldStatementsAreDead(t *testing.T) {
@@ -386,8 +401,12 @@ func TestRollback(t *testing.T) {
 		r.put(Config, "good config 1")
 		r.run(time.Hour)
 		r.want(trial.Settled, "good config 1", "good bundle 0")
+		r.k.because(errors.New("of what was on trial"))
 		must(t, r.k.Rollback(t.Context(), Config))
 		r.want(trial.Settled, "good config 0", "good bundle 0")
+		if s := r.k.Status(); s.Reason != "" {
+			t.Errorf("nothing waits, and the reason is %q", s.Reason)
+		}
 		r.start(r.fs)
 		r.run(day) // and stays there
 		r.want(trial.Settled, "good config 0", "good bundle 0")

@@ -282,7 +282,7 @@ func (k *Keeper) take(ctx context.Context, ways *Ways, w which, c Candidate, tag
 	}
 	if err := ways.Judge(c); err != nil {
 		for name, tag := range tags {
-			if err := k.fetched(name, tag, c.hash(name), err); err != nil {
+			if err := k.fetched(name, tag, c.hash(name, objects), err); err != nil {
 				return err
 			}
 		}
@@ -295,15 +295,13 @@ func (k *Keeper) take(ctx context.Context, ways *Ways, w which, c Candidate, tag
 	return k.step(ctx, w, trial.Event{Kind: trial.Stage, Candidate: trial.Record{Objects: objects, Source: c.Source, Force: force}}, c.Files, seen)
 }
 
-// hash is that of an object; of a statement, that of what it names first: what
-// is refused is what it brings.
-func (c Candidate) hash(name string) string {
-	for _, name := range []string{name, Config, Bundle} {
-		if text, ok := c.Files[name]; ok {
-			return hashOf(text)
-		}
+// hash is that of an object; of a statement, that of the first one that it
+// changes: what is refused is what it brings, not what is current.
+func (c Candidate) hash(name string, changed []trial.Object) string {
+	if text, ok := c.Files[name]; ok {
+		return hashOf(text)
 	}
-	return ""
+	return changed[0].New
 }
 
 // changed are the objects of a candidate that differ from what is current.

@@ -111,6 +111,9 @@ func (d *Decoder) route(f *Frame) route {
 	if f.Flags&can.Extended != 0 {
 		key |= extendedBit
 	}
+	if f.Flags&can.FD != 0 { // which may carry whole what classic frames carry in parts
+		key |= 1 << 41
+	}
 	slot := &d.recent[key*0x9e3779b97f4a7c15>>(64-recentBits)]
 	if slot.key != key {
 		*slot = recentRoute{key, d.findRoute(key, f)}

@@ -180,3 +180,16 @@ func TestTransportCanBeTurnedOffOrAskedFor(t *testing.T) {
 		}
 	}
 }
+
+// Frames of FD carry a long message whole, whatever came before them.
+func TestClassicFramesAreNoSignForThoseOfFD(t *testing.T) {
+	const text = "BO_ 291 Long: 16 A\n SG_ S : 120|8@1+ (1,0) [0|0] \"\" A\n"
+	got, stats := rows(t, Options{Plan: planOf(t, text)}, []Frame{
+		{Time: 1, Bus: 1, ID: 0x123, Data: make([]byte, 6)},
+		{Time: 2, Bus: 1, ID: 0x123, Flags: can.FD, Data: bytes.Repeat([]byte{9}, 16)},
+		{Time: 3, Bus: 1, ID: 0x123, Data: make([]byte, 6)},
+	})
+	if want := []string{"2 1:123 9"}; !slices.Equal(got, want) || stats.Parts != 2 {
+		t.Errorf("%q, want %q; %+v", got, want, stats)
+	}
+}

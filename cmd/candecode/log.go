@@ -69,6 +69,9 @@ func (l *log) item(it *input.Item) error {
 // close finishes the log; of one that ends early nothing is left in a file.
 func (l *log) close(done error) error {
 	err := l.frames.close()
+	if done != nil { // told already, and often the same
+		err = nil
+	}
 	if l.file == nil {
 		return err
 	}

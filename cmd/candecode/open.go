@@ -12,6 +12,7 @@ type outFile struct {
 	file *folder.File
 	table.Writer
 	chunks int // columns of row groups that it has, and keeps facts about
+	packed int // bytes of facts that are packed
 }
 
 // openFiles are the files that are being made, in the order of their parts of
@@ -42,6 +43,23 @@ func (o *openFiles) before(first int64) (done []*outFile) {
 		}
 	}
 	*o = slices.Delete(*o, 0, n)
-	slices.SortFunc(done, func(a, b *outFile) int { return cmp.Compare(a.file.Name, b.file.Name) })
-	return done
+	return byName(done)
+}
+
+// heavy takes out the files with more than so many bytes packed.
+func (o openFiles) heavy(most int) (done []*outFile) {
+	for _, part := range o {
+		for table, f := range part.files {
+			if f.packed > most {
+				done = append(done, f)
+				delete(part.files, table)
+			}
+		}
+	}
+	return byName(done)
+}
+
+func byName(files []*outFile) []*outFile {
+	slices.SortFunc(files, func(a, b *outFile) int { return cmp.Compare(a.file.Name, b.file.Name) })
+	return files
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"canseal/decode/folder"
@@ -72,6 +74,55 @@ func TestWhatOpenFilesKeepIsBounded(t *testing.T) {
 	}
 	if err := run.close(nil); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestAFileThatKeepsMuchEndsAlone(t *testing.T) {
+	run, err := newTables(&settings{flags: &flags{output: t.TempDir(), format: "parquet", per: "session"}}, &summary{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run.session, run.most, run.packedOf = &input.Session{}, 10, 2000
+	run.starts = []start{{0, &input.Segment{Session: 1, Split: 1}}}
+	row := table.Rows{N: 1, Fill: func(_ int, v *table.Values) { v.Ints = []int64{1} }}
+	often := &table.Schema{Name: "Often", Columns: []table.Column{{Name: "n", Type: table.Int}}}
+	once := &table.Schema{Name: "Once", Columns: []table.Column{{Name: "n", Type: table.Int}}}
+	for i := range 200 {
+		s := often
+		if i == 0 {
+			s = once
+		}
+		if err := run.write(s, 1, []int64{1}, func() table.Rows { return row }); err != nil {
+			t.Fatal(err)
+		}
+		if kept := packedBytes(run.files); kept > 2*run.packedOf {
+			t.Fatalf("open files keep %d bytes, and one may keep %d", kept, run.packedOf)
+		}
+	}
+	if run.files.of(0)[once] == nil || run.sum.Outputs < 2 {
+		t.Errorf("%d files have ended, and that of one row is among them: %v", run.sum.Outputs, run.files.of(0)[once] == nil)
+	}
+	if err := run.close(nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTimesToAndFroAboutMidnightAreNotARowGroupEach(t *testing.T) {
+	dir, lines := t.TempDir(), []byte{}
+	for i := range 2000 {
+		lines = fmt.Appendf(lines, "(%d.%06d) can0 100#%02X\n", 1732060800-i%2, i, i%256)
+	}
+	write(t, filepath.Join(dir, "a.dbc"), []byte("BO_ 256 M: 1 X\n SG_ S : 0|8@1+ (1,0) [0|0] \"\" X\n"))
+	write(t, filepath.Join(dir, "a.log"), lines)
+	candecode(t, "-q", "--dbc", filepath.Join(dir, "a.dbc"), "-o", filepath.Join(dir, "out"), filepath.Join(dir, "a.log"))
+	files, err := filepath.Glob(filepath.Join(dir, "out/*/message=M/*/*.parquet"))
+	if err != nil || len(files) != 2 {
+		t.Fatalf("files %q, wanted those of two days (%v)", files, err)
+	}
+	for _, name := range files {
+		if info, err := os.Stat(name); err != nil || info.Size() > 64<<10 {
+			t.Errorf("%s: %v, wanted a few row groups for 1,000 rows (%v)", name, info.Size(), err)
+		}
 	}
 }
 

@@ -34,6 +34,7 @@ type tables struct {
 	chunks   int     // of the columns of open files
 	most     int     // of chunks
 	packed   int     // bytes that are packed at most
+	packedOf int     // and of one file
 	open     int     // files
 	done     *done   // what will be noted of the session; nil: nothing
 	old      *done   // what was
@@ -82,9 +83,13 @@ func (s *settings) rowMemory() int {
 // packed. The other formats keep next to nothing: no bound.
 var mostChunks = map[string]int{"parquet": 1 << 14}
 
-// mostPacked bounds what is packed, in bytes. Then all files end, and further
-// rows go into new ones.
-const mostPacked = 32 << 20
+// Bounds of what is packed, in bytes: of all files together, and of one, which
+// unpacks it to end, into some twenty times as much. Then all files end, or that
+// one, and further rows go into new ones.
+const (
+	mostPacked   = 32 << 20
+	mostPackedOf = 2 << 20
+)
 
 // mostOpen bounds the files that are being made. Then all end.
 const mostOpen = 1 << 14
@@ -100,7 +105,8 @@ func newTables(s *settings, sum *summary) (*tables, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tables{settings: s, sum: sum, folder: out, plans: newPlanner(s), most: mostChunks[s.format], packed: mostPacked, writing: newBeside()}, nil
+	return &tables{settings: s, sum: sum, folder: out, plans: newPlanner(s), most: mostChunks[s.format], packed: mostPacked,
+		packedOf: mostPackedOf, writing: newBeside()}, nil
 }
 
 func (t *tables) begin(session *input.Session) (skip bool, err error) {
@@ -156,11 +162,13 @@ func (t *tables) item(it *input.Item) error {
 	return nil
 }
 
-// advance hands over all rows where the clock of the items changes, or the
-// part of the session that has files of its own.
+// advance hands over all rows where the clock of the items changes, or a later
+// part of the session begins that has files of its own. Times that go to and fro
+// about midnight would make a row group each: those that go back wait with the
+// others.
 func (t *tables) advance(it *input.Item) error {
 	part := t.partOf(it.Time, it.Clock)
-	if it.Clock == t.clock && part == t.part {
+	if it.Clock == t.clock && part <= t.part {
 		return nil
 	}
 	if err := t.handOver(); err != nil {
@@ -290,14 +298,14 @@ func (t *tables) pack() error {
 			if err := p.Pack(); err != nil {
 				return fmt.Errorf("write %s: %w", f.file.Name, err)
 			}
-			packed += p.Packed()
-			f.chunks = 0
+			f.packed, f.chunks = p.Packed(), 0
+			packed += f.packed
 		}
 	}
 	if t.chunks = 0; packed > t.packed {
 		return t.closeFiles(1 << 62)
 	}
-	return nil
+	return t.finish(t.files.heavy(t.packedOf))
 }
 
 func (t *tables) file(s *table.Schema, bus uint8, part, first int64) (*outFile, error) {
@@ -355,6 +363,11 @@ func (t *tables) closeFiles(first int64) error {
 	if err := t.writing.wait(); err != nil {
 		return err
 	}
+	return t.finish(ended)
+}
+
+// finish finishes files that nothing is being written to.
+func (t *tables) finish(ended []*outFile) error {
 	for _, f := range ended {
 		t.chunks -= f.chunks
 		t.open--

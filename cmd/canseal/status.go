@@ -140,6 +140,9 @@ func statusText(d *appliance.Facts) string {
 	for _, text := range settingsText(&d.Settings) {
 		line("settings", "%s", text)
 	}
+	for _, text := range linkLines(d) {
+		line("link", "%s", text)
+	}
 	if d.System.DriveEnd != nil {
 		line("drive end", "%s", driveEndText(d))
 	}
@@ -264,6 +267,7 @@ func lostText(l logger.Lost) string {
 	}{
 		{l.Socket, "in the socket queue"}, {l.Interface, "in the interface"}, {l.Controller, "in the controller"},
 		{l.Queue, "in the own queue"}, {l.Cut, "cut"}, {l.Deleted, "deleted"}, {l.Reconfigured, "while reconfigured"}, {l.Write, "by the card"},
+		{l.Probe, "on the way from a probe"},
 	} {
 		if p.count > 0 {
 			places = append(places, thousands(int(p.count))+" "+p.name)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -46,6 +47,28 @@ func TestStatusTellsHowABusIsJudged(t *testing.T) {
 	for _, want := range []string{
 		"cancrypt   bus 1, judge: in step (judge); members 2 lost; 1,234 authentic, 2 signature wrong\n",
 		"cancrypt   bus 2, judge: out of step (judge), no key in slot 3\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("wanted %q in\n%s", want, text)
+		}
+	}
+}
+
+func TestStatusTellsOfTheNeighbours(t *testing.T) {
+	f := &appliance.Facts{}
+	if err := json.Unmarshal([]byte(`{"log":{"lost":{"probe":12}},"link":{
+		"control":{"accepted":3,"refused":2,"ignored":1000},
+		"mqtt":{"connected":false,"sent":1234,"dropped":5,"refused":0,"guarded":1,"waiting":7,"error":"no route"},
+		"probes":[{"name":"roof","bus":2,"state":"up","clock_error_us":1250,"events":2000,"lost":12,"boots":2},{"name":"tail","bus":3,"state":"missing","clock_error_us":-1}]}}`), f); err != nil {
+		t.Fatal(err)
+	}
+	text := statusText(f)
+	for _, want := range []string{
+		"12 lost (12 on the way from a probe)\n",
+		"link       control: 3 connections, 2 refused, 1,000 not heard\n",
+		"link       mqtt: not connected, 1,234 sent, 7 wait, 5 dropped, 1 connections cut for what the broker sent: no route\n",
+		"link       probe roof, bus 2: up, 2,000 events, 12 lost, times within 1.2 ms, began 2 times\n",
+		"link       probe tail, bus 3: missing, 0 events\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("wanted %q in\n%s", want, text)

@@ -22,6 +22,8 @@ type cable struct {
 	both   bool // half duplex: what both say at a time is damaged
 	held   bool
 	busy   [2]time.Time
+	due    [2]time.Time // when all that was written has gone
+	bytes  [2]int       // that were written
 	clash  int
 }
 
@@ -86,7 +88,14 @@ func (e *end) Write(p []byte) (int, error) {
 		c.clash++
 		b = nil
 	}
-	c.busy[e.side] = time.Now().Add(takes)
+	now := time.Now()
+	if c.due[e.side].Before(now.Add(-5 * time.Millisecond)) { // the driver keeps the line busy for so long
+		c.due[e.side] = now
+	}
+	c.due[e.side] = c.due[e.side].Add(takes)
+	c.busy[e.side] = now.Add(takes)
+	c.bytes[e.side] += len(p)
+	left := c.due[e.side].Sub(now)
 	if c.r.Float64() < c.damage {
 		if c.r.IntN(2) == 0 {
 			b = nil
@@ -97,7 +106,7 @@ func (e *end) Write(p []byte) (int, error) {
 	held := c.held
 	c.lock.Unlock()
 	select {
-	case <-time.After(takes):
+	case <-time.After(left):
 	case <-e.out.done:
 		return 0, io.ErrClosedPipe
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ func (c *Conn) relay() {
 		return
 	}
 	c.socket.Close() // one connection is all
+	os.RemoveAll(c.dir)
 	if !c.adopt(inner) {
 		return
 	}

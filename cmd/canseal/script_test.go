@@ -23,6 +23,7 @@ func TestScripts(t *testing.T) {
 		Dir: filepath.Join("testdata", "script"),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"age":     sealAge,
+			"daemon":  daemon,
 			"exits":   exits,
 			"flip":    flip,
 			"cut":     cut,

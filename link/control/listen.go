@@ -3,6 +3,7 @@ package control
 import (
 	"bufio"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -175,6 +176,11 @@ func (l *Listener) crowded() *visitor {
 func (l *Listener) serve(v *visitor) {
 	c, err := l.admit(v)
 	pushed := l.leave(v)
+	if errors.Is(err, errGoodbye) {
+		l.count(func(n *Counts) { n.Accepted++ })
+		v.Close()
+		return
+	}
 	if err != nil {
 		v.Close()
 		if !pushed {
@@ -195,11 +201,16 @@ func (l *Listener) admit(v *visitor) (net.Conn, error) {
 		return nil, err
 	}
 	first := bufio.NewReaderSize(c, mostData)
-	if _, err := first.Peek(1); err != nil {
+	if _, err := first.Peek(1); errors.Is(err, io.EOF) {
+		return nil, errGoodbye
+	} else if err != nil {
 		return nil, err
 	}
 	return &begun{c, first}, v.SetDeadline(time.Time{})
 }
+
+// errGoodbye is a peer who knows the key, and wanted to know no more than that.
+var errGoodbye = errors.New("goodbye")
 
 // begun is a connection whose first record waits.
 type begun struct {

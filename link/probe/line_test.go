@@ -93,7 +93,7 @@ func (e *end) Write(p []byte) (int, error) {
 		c.due[e.side] = now
 	}
 	c.due[e.side] = c.due[e.side].Add(takes)
-	c.busy[e.side] = now.Add(takes)
+	c.busy[e.side] = c.due[e.side]
 	c.bytes[e.side] += len(p)
 	left := c.due[e.side].Sub(now)
 	if c.r.Float64() < c.damage {

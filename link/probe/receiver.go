@@ -8,12 +8,13 @@ import (
 )
 
 const (
-	askEvery   = 1_000_000 // µs between asks with nothing missing
-	askSoonest = 30_000    // µs between asks with something missing
-	askSlowest = 500_000
-	nonces     = 64                  // asks that may still be answered
-	mostDrift  = 100                 // ppm: of the probe's clock against the logger's
-	forgetFast = 30 * 60 * 1_000_000 // µs after which a measurement of the clocks is too old
+	askEvery     = 1_000_000 // µs between asks with nothing missing
+	askSoonest   = 30_000    // µs between asks with something missing
+	askSlowest   = 500_000   // or two rounds, if these are longer
+	longestRound = 2_000_000
+	nonces       = 64                  // asks that may still be answered
+	mostDrift    = 100                 // ppm: of the probe's clock against the logger's
+	forgetFast   = 30 * 60 * 1_000_000 // µs after which a measurement of the clocks is too old
 )
 
 // receiver is the logger's side for one probe: it brings batches into order,
@@ -28,6 +29,7 @@ type receiver struct {
 	want   uint64
 	held   map[uint64]batch // above want
 	newest uint64           // one past the highest batch that was heard of
+	top    uint64           // one past the highest batch that has come
 	index  uint64           // of the next event
 	told   uint64           // events that there were, by the probe's last word
 
@@ -35,7 +37,9 @@ type receiver struct {
 	asked   [nonces]askedAt
 	askAt   int64 // of the last ask
 	askWant uint64
+	askTop  uint64
 	pause   int64 // between asks while something is missing
+	round   int64 // µs from an ask to its echo, of the last one
 	heardAt int64 // of the last echo
 	clock   clock
 	last    int64 // time of the last event, µs of the logger
@@ -127,7 +131,8 @@ func (r *receiver) echoed(e *echo, now int64, events []can.Event) ([]can.Event, 
 		if a.nonce != 0 && a.nonce == e.nonce {
 			r.heardAt = now
 			r.clock.improve(int64(e.clock), a.at, now, now)
-			r.pause = min(max(askSoonest, 2*(now-a.at)), askSlowest)
+			r.round = min(now-a.at, longestRound)
+			r.pause = max(askSoonest, 2*r.round)
 		}
 	}
 	r.newest, r.told = max(r.newest, e.next), e.events
@@ -152,6 +157,7 @@ func (r *receiver) reboot(e *echo, now int64, events []can.Event) []can.Event {
 		r.status.Lost += lost
 	}
 	r.boot, r.known, r.want, r.newest, r.index, r.told = e.boot, true, e.lowest, e.next, e.floor, e.events
+	r.top, r.askTop, r.round = 0, 0, 0
 	clear(r.held)
 	r.clock = clock{}
 	r.status.Boots++
@@ -172,7 +178,7 @@ func (r *receiver) batch(b batch, now int64, events []can.Event) ([]can.Event, e
 		r.newest = max(r.newest, b.seq+1)
 		return events, nil // too far ahead to keep
 	}
-	r.newest = max(r.newest, b.seq+1)
+	r.newest, r.top = max(r.newest, b.seq+1), max(r.top, b.seq+1)
 	b.items = append([]byte(nil), b.items...)
 	r.held[b.seq] = b
 	return r.deliver(now, events)
@@ -242,20 +248,24 @@ func (r *receiver) due() int64 {
 
 func (r *receiver) missing() bool { return r.known && r.want < r.newest }
 
-// ask makes an ask with a nonce, which must not be 0.
+// ask makes an ask with a nonce, which must not be 0. Batches are missing that
+// later ones have overtaken; those above the last that came may be on their way,
+// unless none has come since the last ask.
 func (r *receiver) ask(nonce uint64, now int64) []byte {
 	copy(r.asked[1:], r.asked[:nonces-1])
 	r.asked[0] = askedAt{nonce, now}
 	r.askWant = r.want
-	r.askAt, r.pause = now, min(2*r.pause, askSlowest)
+	r.askAt, r.pause = now, max(min(2*r.pause, askSlowest), 2*r.round)
 	a := ask{nonce: nonce, want: r.want}
 	if r.known {
 		a.boot = r.boot
 	}
-	n := min(r.newest-r.want, mostMissing)
-	if r.newest <= r.want {
-		n = 0
+	to := r.top
+	if r.top == r.askTop { // nothing is on its way any more
+		to = r.newest
 	}
+	r.askTop = r.top
+	n := min(max(to, r.want)-r.want, mostMissing)
 	a.missing = make([]byte, (n+7)/8)
 	for i := range n {
 		if _, held := r.held[r.want+i]; !held {

@@ -297,6 +297,7 @@ func uploadText(d *appliance.Facts) string {
 // is taken, and who rules the device if not its owner.
 func settingsText(s *ota.Status) (lines []string) {
 	names := []string{"config.yaml", "certs_server.p7b", "device.crt"}
+	said := map[string]bool{"": true}
 	for i, f := range []ota.Fact{s.Config, s.Bundle, s.Identity} {
 		if f.State == "settled" {
 			continue
@@ -305,9 +306,10 @@ func settingsText(s *ota.Status) (lines []string) {
 		if f.Reason != "" {
 			text += ": " + printable(f.Reason)
 		}
+		said[f.Reason] = true
 		lines = append(lines, text)
 	}
-	if s.Reason != "" {
+	if !said[s.Reason] { // mostly that of the last attempt, told above
 		lines = append(lines, printable(s.Reason))
 	}
 	if s.Policy == "bucket" {

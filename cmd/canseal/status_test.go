@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"canseal/cmd/internal/appliance"
+	"canseal/config/ota"
 	"canseal/logger"
 )
 
@@ -32,6 +33,20 @@ func TestStatusTellsWhatIsWrongWithABus(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("wanted %q in\n%s", want, text)
 		}
+	}
+}
+
+func TestStatusTellsOnceWhySettingsWait(t *testing.T) {
+	s := &ota.Status{
+		Config: ota.Fact{State: "settled"}, Identity: ota.Fact{State: "settled"},
+		Bundle: ota.Fact{State: "trying", Reason: "not trusted"}, Reason: "not trusted",
+	}
+	if got := settingsText(s); len(got) != 1 || got[0] != "certs_server.p7b: trying: not trusted" {
+		t.Errorf("%q", got)
+	}
+	s.Reason = "no such host"
+	if got := settingsText(s); len(got) != 2 || got[1] != "no such host" {
+		t.Errorf("%q", got)
 	}
 }
 

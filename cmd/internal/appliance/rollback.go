@@ -35,7 +35,7 @@ func weakened(now *settings, k *ota.Keeper, card durable.FS, name string, at tim
 	case ota.Config:
 		before, err := parseSettings(text)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("the previous %s: %w", name, err)
 		}
 		return weakerConfig(now.Config, before.Config), nil
 	case ota.Bundle:

@@ -315,3 +315,16 @@ func TestAGuessedSignatureProvesNoKey(t *testing.T) {
 	b.send(cmacked, 1)
 	b.want(wrong, can.SignatureWrong, "after another's")
 }
+
+// P1.8: heartbeats count of the members of the grouping alone, not of another
+// holder of the key, whether its address is configured or not.
+func TestHeartbeatsOfOthersThanTheGroupingAreWrong(t *testing.T) {
+	b := newBus(t, nil)
+	b.start(7, 1, 2)
+	b.cycle(1, 2)
+	b.send(secured, 1) // proves the key
+	b.want(b.heartbeat(3, 0), can.HeartbeatWrong, "configured, and not there at the start")
+	b.want(b.heartbeat(5, 0), can.HeartbeatWrong, "not configured")
+	b.cycle(1, 2)
+	b.want(b.send(secured, 1), can.Authentic, "neither was counted")
+}

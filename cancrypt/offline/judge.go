@@ -73,7 +73,7 @@ func (j *judge) tell(mended bool) {
 		j.late(l, mended)
 	}
 	for _, e := range j.out.Events {
-		j.s.events = append(j.s.events, Event{len(j.s.segments) - 1, j.bus, j.s.time.recorded(e.Time), e})
+		j.s.event(j.bus, e, j.now)
 	}
 	j.out.Reset()
 }

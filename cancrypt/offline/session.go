@@ -16,6 +16,7 @@ const (
 	memory   = 1 << 20 // frames of a bus whose verdict can come late
 	stepSize = 5e6     // ns: less is no step of the clock
 	maxGaps  = 1 << 20
+	eventGap = 1e9 // ns between two events of one kind and sender
 )
 
 // Session is what is judged together: the segments of one run of a recorder.
@@ -31,18 +32,19 @@ type Session struct {
 	time     timeline
 	verdicts []can.Verdict // of all frames, in the order of the records
 	events   []Event
+	limits   [buses]cancrypt.Limiter // of this segment's events
 	stop     func() bool
 }
 
 // Format shows nothing of a session: its judges hold keys.
 func (*Session) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[session]") }
 
-// Event is a security event with the segment in which it came up.
+// Event is a security event with the segment in which it came up. It stands for
+// Count of its kind and sender, all of that segment and that second.
 type Event struct {
-	Segment int
-	Bus     uint8
-	Time    int64 // as recorded
-	cancrypt.SecurityEvent
+	Segment          int
+	Bus              uint8
+	cancrypt.Counted // its Time as recorded
 }
 
 type gap struct {
@@ -118,6 +120,10 @@ func (s *Session) Judge(judged map[uint8]cancrypt.JudgeOptions) error {
 
 // Next tells that the records of a segment follow, in the pass of Record.
 func (s *Session) Next() {
+	s.flush()
+	for bus := range s.limits {
+		s.limits[bus] = cancrypt.Limiter{Period: eventGap}
+	}
 	s.segments = append(s.segments, segment{len(s.verdicts), len(s.verdicts)})
 }
 
@@ -167,9 +173,32 @@ func (s *Session) Verdicts(segment int) []can.Verdict {
 	return s.verdicts[p.from:p.to]
 }
 
-// Events are the security events of the session, in the order in which they
-// came up.
-func (s *Session) Events() []Event { return s.events }
+// Events are the security events of the session, by segment; within one roughly
+// in the order in which they came up.
+func (s *Session) Events() []Event {
+	s.flush()
+	return s.events
+}
+
+// event takes an event of a bus at a time that does not go back: an attack of
+// hours is not kept event by event.
+func (s *Session) event(bus uint8, e cancrypt.SecurityEvent, now int64) {
+	e.Time = s.time.recorded(e.Time)
+	if c, passes := s.limits[bus%buses].Add(e, now); passes {
+		s.keep(bus, c)
+	}
+}
+
+func (s *Session) keep(bus uint8, c cancrypt.Counted) {
+	s.events = append(s.events, Event{len(s.segments) - 1, bus, c})
+}
+
+// flush keeps the events that are held back.
+func (s *Session) flush() {
+	for bus := range s.limits {
+		s.limits[bus].Due(0, true, func(c cancrypt.Counted) { s.keep(uint8(bus), c) })
+	}
+}
 
 // timeline takes the steps of the machine's clock out of recorded times.
 type timeline struct {

@@ -281,3 +281,27 @@ func TestWhoAFrameClaimsToBeFrom(t *testing.T) {
 		}
 	}
 }
+
+// An attack of hours is counted, not kept event by event.
+func TestEventsOfAFloodAreCounted(t *testing.T) {
+	o := traceOptions(t, "clean-small")
+	word := o.Table.Records()[0].Word
+	var records []mdf.Record
+	const n = 50_000
+	for i := range int64(n) {
+		f := &mdf.Frame{}
+		f.Time, f.Bus, f.Frame.ID = 1e15+i*100_000, 1, word.ID()
+		records = append(records, f)
+	}
+	s := judgeAll(t, o, split{1, records[:n/2]}, split{2, records[n/2:]})
+	events, count := s.Events(), uint64(0)
+	for _, e := range events {
+		count += e.Count
+		if e.Segment == 0 && e.Time >= 1e15+n/2*100_000 || e.Time < 1e15 || e.Kind != cancrypt.EventKind(cancrypt.NoPreamble) {
+			t.Errorf("%+v", e)
+		}
+	}
+	if len(events) > 10 || count < n-200 { // the first 10 ms are not judged
+		t.Errorf("%d events that stand for %d", len(events), count)
+	}
+}

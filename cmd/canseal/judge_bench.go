@@ -284,29 +284,14 @@ func copyName(out, path string) string {
 	return filepath.Join(out, name)
 }
 
-// securityOf are the records of the events of a segment, one a second for each
-// sender and kind.
+// securityOf are the records of the events of a segment.
 func securityOf(events []offline.Event, segment int) (all []mdf.Security) {
-	limits := map[uint8]*cancrypt.Limiter{}
-	add := func(bus uint8, c cancrypt.Counted) {
-		all = append(all, mdf.Security{
-			Time: c.Time, Count: c.Count, ID: c.Word.ID(), Extended: c.Word&cancrypt.Extended != 0, Bus: bus, Sender: c.Sender, Kind: mdf.SecurityKind(c.Kind),
-		})
-	}
 	for _, e := range events {
-		if e.Segment != segment {
-			continue
+		if e.Segment == segment {
+			all = append(all, mdf.Security{
+				Time: e.Time, Count: e.Count, ID: e.Word.ID(), Extended: e.Word&cancrypt.Extended != 0, Bus: e.Bus, Sender: e.Sender, Kind: mdf.SecurityKind(e.Kind),
+			})
 		}
-		if limits[e.Bus] == nil {
-			limits[e.Bus] = &cancrypt.Limiter{Period: 1e9}
-		}
-		e.SecurityEvent.Time = e.Time
-		if c, passes := limits[e.Bus].Add(e.SecurityEvent, e.Time); passes {
-			add(e.Bus, c)
-		}
-	}
-	for bus, l := range limits {
-		l.Due(0, true, func(c cancrypt.Counted) { add(bus, c) })
 	}
 	slices.SortStableFunc(all, func(a, b mdf.Security) int { return int(min(max(a.Time-b.Time, -1), 1)) })
 	return all

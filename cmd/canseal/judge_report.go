@@ -113,7 +113,7 @@ func (r *judgement) events(all []offline.Event) {
 		if r.happened[e.Bus] == nil {
 			r.happened[e.Bus] = map[string]uint64{}
 		}
-		r.happened[e.Bus][mdf.SecurityKind(e.Kind).String()]++
+		r.happened[e.Bus][mdf.SecurityKind(e.Kind).String()] += e.Count
 	}
 }
 

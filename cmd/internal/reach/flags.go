@@ -108,6 +108,7 @@ func (f *Flags) configured(o *s3.Options) (*config.Config, error) {
 		o.Mode = string(u.Mode)
 	}
 	o.Endpoint, o.Region, o.PathStyle, o.Proxy, o.Stall = u.Endpoint, u.Region, u.PathStyle, u.Proxy, u.Stall
+	o.Profile, o.ResetMeansNoSuite, o.LegacyDHE, o.OpenSSL = c.TLS.Profile, c.TLS.ResetMeansNoSuite, c.TLS.LegacyDHE, c.TLS.OpenSSL
 	if u.AccessKey.Named() {
 		if o.AccessKey, err = u.AccessKey.Resolve(nil, os.Getenv); err != nil {
 			return nil, fmt.Errorf("access_key: %w", err)

@@ -159,3 +159,21 @@ func (q *question) judge(t *testing.T, answer []byte) {
 		t.Errorf("%s: from %v ns to %v ns, from %v µs, wanted %d, %d", q.name, got[4], got[5], got[6], want.First, want.Last)
 	}
 }
+
+// A table of more descriptions than a byte can count, all of which occur.
+func TestEveryDescriptionOfALargeTableIsAText(t *testing.T) {
+	dir, words, lines := t.TempDir(), "", []byte{}
+	for i := range 1000 {
+		words += fmt.Sprintf(` %d "word %d"`, i, i)
+		lines = fmt.Appendf(lines, "(1735343998.%06d) can0 100#%02X%02X\n", i, i%256, i/256)
+	}
+	dbc, log, out := filepath.Join(dir, "a.dbc"), filepath.Join(dir, "a.log"), filepath.Join(dir, "out")
+	write(t, dbc, []byte("BO_ 256 M: 2 X\n SG_ S : 0|16@1+ (1,0) [0|0] \"\" X\nVAL_ 256 S"+words+" ;\n"))
+	write(t, log, lines)
+	candecode(t, "-q", "--dbc", dbc, "--enum-text", "-o", out, log)
+	answer := duckdb(t, []string{fmt.Sprintf("select count(*), count(distinct S_text), count(*) filter (S_text = 'word ' || S::int) "+
+		"from read_parquet('%s/*/message=M/*/*.parquet')", out)})
+	if want := `[["1000","1000","1000"]]`; string(answer[0]) != want {
+		t.Errorf("%s, wanted %s", answer[0], want)
+	}
+}

@@ -205,7 +205,9 @@ func (m *Memory) code(out chunk, c *table.Column, v *table.Values, n, words int)
 // texts gives codes to texts. Only texts that occur come into the dictionary,
 // in the order in which they do.
 func (m *Memory) texts(v *table.Values, n int) {
-	var known [mostWords]uint16 // code in the file, plus 1
+	m.knownText = grow(m.knownText, len(v.Texts))
+	known := m.knownText
+	clear(known)
 	m.codes, m.blobsOf = grow(m.codes, n)[:0], m.blobsOf[:0]
 	for i, code := range v.Codes {
 		if v.Null != nil && v.Null[i] {

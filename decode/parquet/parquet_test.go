@@ -43,7 +43,7 @@ func rows(n int) table.Rows {
 			v.Ints = append(v.Ints, []int64{begin + int64(i)*1001, begin + int64(i)*1001, 256, 0, 0, 0, int64(-1 - i), 0, int64(i % 2)}[column])
 			v.Floats = append(v.Floats, []float64{float64(i) / 8, float64(i % 2)}[column%2])
 			v.Blobs = append(v.Blobs, []byte{byte(i), 0})
-			v.Codes = append(v.Codes, uint8(i%2))
+			v.Codes = append(v.Codes, uint16(i%2))
 			if column == 4 || column == 7 {
 				v.Null = append(v.Null, i%3 == 0)
 			}

@@ -45,6 +45,7 @@ type Memory struct {
 	dictionary []int64             // what codes of numbers stand for, before scaling
 	blobsOf    []parquet.ByteArray // what codes of texts stand for
 	known      []uint16            // codes by raw value, plus 1; all 0 between columns
+	knownText  []uint16            // codes in the file by those of texts, plus 1
 }
 
 // magic stands at both ends of a file.

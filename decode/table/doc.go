@@ -25,7 +25,7 @@
 //
 // A signal is null where its multiplexer selects another one; that is no
 // reason to be told in "missing". A name that an earlier column has, in upper
-// or lower case, gets underscores behind it.
+// or lower case, gets a number behind it: "_2".
 //
 // # Bounds
 //

@@ -27,7 +27,7 @@ type Message struct {
 
 	ints    []int64
 	states  []decode.State
-	missing []uint8
+	missing []uint16
 }
 
 // The columns before the signals.
@@ -249,7 +249,7 @@ func (v *Values) verdicts(verdicts []can.Verdict) {
 		for int(code) >= len(v.Texts) {
 			v.Texts = append(v.Texts, can.Verdict(len(v.Texts)).String())
 		}
-		v.Codes[i] = uint8(code)
+		v.Codes[i] = uint16(code)
 	}
 }
 

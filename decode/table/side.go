@@ -18,7 +18,7 @@ type Side struct {
 
 // Bounds of the rows that are held, beside their number.
 const (
-	sideWords = 200     // texts of files: a column has at most 256
+	sideWords = 200     // texts of files
 	sideBytes = 4 << 20 // of blobs
 )
 
@@ -125,7 +125,7 @@ func (s *Side) Take() (rows Rows, times []int64) {
 
 func fillSide(rows [][]any, column int, v *Values) {
 	v.Ints, v.Blobs, v.Codes, v.Texts, v.Null = v.Ints[:0], v.Blobs[:0], v.Codes[:0], v.Texts[:0], nil
-	known := map[string]uint8{}
+	known := map[string]uint16{}
 	for i, row := range rows {
 		switch x := row[column].(type) {
 		case int64:
@@ -144,11 +144,11 @@ func fillSide(rows [][]any, column int, v *Values) {
 }
 
 // code returns the number of a text; there are never more than sideWords, or
-// than the codes of one byte that they stand for.
-func (v *Values) code(text string, known map[string]uint8) uint8 {
+// mostTexts.
+func (v *Values) code(text string, known map[string]uint16) uint16 {
 	code, ok := known[text]
 	if !ok {
-		code = uint8(len(v.Texts))
+		code = uint16(len(v.Texts))
 		known[text] = code
 		v.Texts = append(v.Texts, text)
 	}

@@ -44,7 +44,7 @@ type Schema struct {
 type Values struct {
 	Ints   []int64
 	Floats []float64
-	Codes  []uint8 // indices into Texts
+	Codes  []uint16 // indices into Texts
 	Texts  []string
 	Blobs  [][]byte
 	Null   []bool // nil: none is

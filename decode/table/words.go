@@ -4,11 +4,11 @@ import (
 	"canseal/decode"
 )
 
-// mostTexts is how many texts a column may have: their codes are bytes.
-const mostTexts = 256
+// mostTexts is how many texts a column may have: their codes have 16 bits.
+const mostTexts = 1 << 16
 
 // addTexts adds a column with the descriptions of values for each signal that
-// has some. A signal with more than a byte can count has none.
+// has some. A signal with more than 16 bits can count has none.
 func (t *Message) addTexts(m *decode.Message) {
 	for _, i := range t.picked {
 		s := &m.Signals[i]
@@ -29,7 +29,7 @@ func (t *Message) fillText(b *decode.Batch, signal int, v *Values) {
 	t.states = states
 	v.Codes, v.Texts = grow(v.Codes, b.Len()), v.Texts[:0]
 	v.null(b.Len())
-	known := map[string]uint8{}
+	known := map[string]uint16{}
 	for row, raw := range t.ints {
 		text, described := b.Message.Text(signal, raw)
 		v.Null[row] = !described || states[row] != decode.Present

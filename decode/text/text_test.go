@@ -67,7 +67,7 @@ func FuzzCSV(f *testing.F) {
 		var b strings.Builder
 		c := NewCSV(&b, s, &Memory{})
 		fill := func(column int, v *table.Values) {
-			v.Texts, v.Codes, v.Ints = []string{text}, []uint8{0}, []int64{-7}
+			v.Texts, v.Codes, v.Ints = []string{text}, []uint16{0}, []int64{-7}
 		}
 		if err := c.Write(table.Rows{N: 1, Fill: fill}); err != nil {
 			t.Fatal(err)

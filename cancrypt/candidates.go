@@ -231,10 +231,7 @@ func (j *Judge) warn(p proof) {
 // somebody guesses: then more of them.
 func (j *Judge) right(c *candidate, key uint32, by addresses) {
 	j.rightAt, j.names = j.at.time, 0
-	switch by.count() {
-	case 1:
-		j.bits += 8
-	case 16:
+	if by == everybody {
 		j.bits += 16
 	}
 	if !j.inStep {

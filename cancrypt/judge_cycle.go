@@ -63,6 +63,9 @@ func (j *Judge) accept(c *candidate, h Heard, key uint32) {
 		j.failed(c, a, can.HeartbeatWrong)
 		return
 	}
+	if c.vouchers[a].heard == 0 { // of many that are guessed some are right
+		j.bits += 8
+	}
 	j.right(c, key, 1<<a)
 	c.alive.add(a)
 	c.vouchers[a].hear(j.at.time, true, h.Status)

@@ -216,3 +216,25 @@ func TestASearchPrintsNoKey(t *testing.T) {
 		}
 	}
 }
+
+// Guessed heartbeats, hundreds a second, do not make a wrong key look right.
+func TestGuessedHeartbeatsMendNothing(t *testing.T) {
+	b, _ := drifting(t, []uint8{1, 2, 3}, func(b *bus) map[uint8]int64 { return unheard(b, 1, 2) })
+	s := b.j.Repair()
+	r := rand.New(rand.NewPCG(3, 4))
+	at := s.frames[len(s.frames)-1].e.Time
+	for range 3000 {
+		at += 3 * millisecond
+		guess := r.Uint32()
+		f := frameOf(control+1+Word(r.IntN(3)), []byte{0x80 | byte(r.Uint32()&3), byte(guess), byte(guess >> 8), byte(guess >> 16), byte(guess >> 24)})
+		s.frames = append(s.frames, traced{s.frames[len(s.frames)-1].n + 1, can.Event{Time: at, Frame: f}})
+	}
+	p := &s.points[0]
+	worst := 0
+	for guess := range byte(40) {
+		worst = max(worst, s.score(p, ascending(append(p.cycle.contributors(), Heard{Address: 3, Random: [4]byte{guess, 0xAA}}))))
+	}
+	if t.Logf("%d bits", worst); worst >= margin {
+		t.Errorf("%d bits for a wrong key, %d are enough for one of a few", worst, margin)
+	}
+}

@@ -96,8 +96,15 @@ func loadBook(state durable.FS) (*book, error) {
 	if b.V != bookVersion {
 		return newBook(), fmt.Errorf("read %s: version %d, wanted %d", File, b.V, bookVersion)
 	}
+	for _, w := range []which{settings, identity} {
+		if r := b.record(w); !slices.Contains(states, r.State) { // a damaged one: nothing is on trial
+			*r = trial.Record{State: trial.Settled}
+		}
+	}
 	return b, nil
 }
+
+var states = []trial.State{trial.Settled, trial.Staged, trial.Trying, trial.Settling, trial.Refused}
 
 func (b *book) save(state durable.FS) error {
 	text, err := json.Marshal(b)

@@ -163,13 +163,17 @@ func Open(o Options) (*Keeper, error) {
 	return k, err
 }
 
-// check withdraws a trial whose candidate is not what was staged.
+// check withdraws a trial whose candidate is not what was staged, and is not
+// current yet.
 func (k *Keeper) check(w which) {
 	r := k.book.Load().record(w)
-	if r.State != trial.Staged && r.State != trial.Trying {
+	if !r.On() {
 		return
 	}
 	for _, o := range r.Objects {
+		if now, err := k.hash(o.Name); err == nil && now == o.New {
+			continue
+		}
 		if _, err := k.shelf.candidate(o); err != nil {
 			k.lost(context.Background(), w, err)
 			return
@@ -177,16 +181,29 @@ func (k *Keeper) check(w which) {
 	}
 }
 
-// lost ends a trial whose candidate cannot be read; it is fetched again.
+// lost ends a trial whose candidate cannot be read; it is fetched again. One that
+// was settling cannot be withdrawn: what is on the card is current.
 func (k *Keeper) lost(ctx context.Context, w which, err error) {
-	k.o.Log.Error("a candidate is lost", "error", err)
+	const why = "the candidate is lost"
+	k.o.Log.Error(why, "error", err)
 	r := *k.book.Load().record(w)
-	_ = k.step(ctx, w, trial.Event{Kind: trial.Withdraw, Reason: "the candidate is lost"}, nil, func(b *book) {
+	again := func(b *book) {
 		delete(b.Seen, Update)
 		for _, o := range r.Objects {
 			delete(b.Seen, o.Name)
 		}
+	}
+	if r.State != trial.Settling {
+		_ = k.step(ctx, w, trial.Event{Kind: trial.Withdraw, Reason: why}, nil, again)
+		return
+	}
+	err = k.remember(func(b *book) {
+		again(b)
+		*b.record(w) = trial.Record{State: trial.Settled, Reason: why}
 	})
+	if err != nil {
+		k.o.Log.Error("settings", "error", err)
+	}
 }
 
 // InForce is the candidate that works while it is on trial, nil: what is

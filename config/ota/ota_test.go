@@ -392,6 +392,31 @@ func TestAnIdentityIsATrialOfItsOwn(t *testing.T) {
 	})
 }
 
+// What the state folder has lost, or holds damaged, costs a trial and nothing
+// else: the card is current, and the next settings are taken.
+func TestADamagedRecordEndsAtTheStart(t *testing.T) {
+	gone := hashOf([]byte("gone"))
+	for name, record := range map[string]trial.Record{
+		"settling, candidate lost": {State: trial.Settling, Source: Signed, Objects: []trial.Object{{Name: Config, New: gone}}},
+		"settling, no such object": {State: trial.Settling, Source: Signed, Objects: []trial.Object{{Name: "../config.yaml", New: gone}}},
+		"trying, candidate lost":   {State: trial.Trying, Source: Signed, Boots: 3, Left: day, Objects: []trial.Object{{Name: Bundle, New: gone}}},
+		"no such state":            {State: "nonsense", Objects: []trial.Object{{Name: Config, New: gone}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			virtual(t, func(t *testing.T) {
+				r := newRig(t, "signed")
+				must(t, r.k.remember(func(b *book) { b.Settings = record }))
+				r.start(r.fs)
+				r.want(trial.Settled, "good config 0", "good bundle 0")
+				r.put(Config, "signed good config 1")
+				r.sign(1, Config)
+				r.run(time.Hour)
+				r.want(trial.Settled, "signed good config 1", "good bundle 0")
+			})
+		})
+	}
+}
+
 func TestRollback(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		r := newRig(t, "bucket")

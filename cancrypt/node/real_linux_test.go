@@ -80,18 +80,20 @@ func TestRealNodesFormAGroup(t *testing.T) {
 	o.State = func(_ time.Time, s cancrypt.State) { silent.Store(s == cancrypt.StateSilent || silent.Load()) }
 	nodes := []*running{start(t, o), start(t, realOptions(t, name, 2)), start(t, realOptions(t, name, 3))}
 	await(t, "grouped", grouped(nodes...))
+	// On a machine that is too busy some come later than 10 ms: not delivered.
 	const messages = 200
+	delivered := func() int { return min(len(nodes[1].got()), len(nodes[2].got())) }
 	sent := 0
-	for deadline := time.Now().Add(patience); sent < messages; {
+	for deadline := time.Now().Add(patience); delivered() < messages; {
 		err := nodes[0].Send(t.Context(), message)
 		if err == nil {
 			sent++
-		} else if !errors.Is(err, cancrypt.ErrNotGrouped) || time.Now().After(deadline) {
-			t.Fatal(err)
+		}
+		if err != nil && !errors.Is(err, cancrypt.ErrNotGrouped) || time.Now().After(deadline) {
+			t.Fatalf("%d messages delivered of %d: %v", delivered(), sent, err)
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
-	await(t, "all delivered", func() bool { return len(nodes[1].got()) == sent && len(nodes[2].got()) == sent })
 	for _, d := range nodes[1].got() {
 		if d.Verdict != can.Authentic || d.Frame != message {
 			t.Fatalf("delivered %+v", d)
@@ -102,13 +104,17 @@ func TestRealNodesFormAGroup(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer attacker.Close()
-	if err := attacker.Send(message); err != nil {
+	forged := message
+	forged.Data[0] ^= 1
+	if err := attacker.Send(forged); err != nil {
 		t.Fatal(err)
 	}
 	await(t, "silent after an injection", silent.Load)
 	await(t, "grouped again", grouped(nodes...))
-	if n := len(nodes[1].got()); n != sent {
-		t.Errorf("%d messages delivered of %d", n, sent)
+	for _, d := range nodes[1].got() {
+		if d.Frame != message {
+			t.Errorf("delivered %+v", d)
+		}
 	}
 	end(t, nodes...)
 }

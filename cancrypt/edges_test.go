@@ -328,3 +328,40 @@ func TestHeartbeatsOfOthersThanTheGroupingAreWrong(t *testing.T) {
 	b.cycle(1, 2)
 	b.want(b.send(secured, 1), can.Authentic, "neither was counted")
 }
+
+// P1.8, 5: a heartbeat with the previous key proves life, and neither opens a
+// cycle nor contributes.
+func TestAHeartbeatWithThePreviousKeyContributesNothing(t *testing.T) {
+	w := grouping(t, 3, nil)
+	w.nextCycle()
+	m := w.nodes[0].m
+	h := m.suite.SealHeartbeat(&m.prev, 2, Authenticated, [3]byte{9, 9, 9})
+	w.nodes[1].down = true
+	w.inject(w.now, frameOf(control+2, h[:]))
+	w.run(2)
+	if c := m.Counters(); m.cycle.open || c[BadHeartbeat] != 0 || !m.alive.has(2) {
+		t.Errorf("cycle open: %v, counters %v", m.cycle.open, c)
+	}
+}
+
+// R6, P1.6: in a pairing too the previous key is good for 100 ms after a bit.
+func TestThePreviousKeyOfAPairingInItsGrace(t *testing.T) {
+	for late, want := range map[int64]uint16{graceTime: 0, graceTime + 1: 1} {
+		w := newWire(t, 2, keyed(t, 4))
+		w.pair()
+		if !w.run(2000, func() bool { return w.d.roll.cur.Number == 1 }) {
+			t.Fatal("no update in two periods")
+		}
+		d := w.d
+		one := []Message{{Record: d.other, Len: 3}}
+		copy(one[0].Data[:], AppendControl(nil, d.o.Device, SaveKey{1}))
+		head, _ := d.suite.Seal(&d.roll.prev, Place{d.o.Device, 0, 5}, one)
+		at := d.roll.grace - graceTime + late
+		var out PairOut
+		d.Frame(&can.Event{Time: at, Frame: frameOf(d.other.Word, head[:])}, &out)
+		d.Frame(&can.Event{Time: at + 1, Frame: frameOf(d.other.Word, one[0].Data[:3])}, &out)
+		if n := d.Counter(Desync); n != want {
+			t.Errorf("%d ns after the update: key desync %d", late, n)
+		}
+	}
+}

@@ -89,7 +89,7 @@ func (e *end) Write(p []byte) (int, error) {
 		b = nil
 	}
 	now := time.Now()
-	if c.due[e.side].Before(now.Add(-5 * time.Millisecond)) { // the driver keeps the line busy for so long
+	if c.due[e.side].Before(now.Add(-25 * time.Millisecond)) { // the driver's memory keeps the line busy for so long
 		c.due[e.side] = now
 	}
 	c.due[e.side] = c.due[e.side].Add(takes)

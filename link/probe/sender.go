@@ -5,10 +5,8 @@ import (
 )
 
 const (
-	ringBatches = 4096    // that a probe keeps until the logger has them
-	flushAfter  = 20_000  // µs: a batch waits no longer for more events
-	largestItem = 80      // bytes
-	batchHead   = 1 + 3*9 // bytes at most
+	ringBatches = 4096   // that a probe keeps until the logger has them
+	flushAfter  = 20_000 // µs: a batch waits no longer for more events
 )
 
 // sender is the probe's side: it makes batches of events, keeps them until the
@@ -40,16 +38,20 @@ func newSender(boot uint64, most int) *sender {
 
 // add adds an event that happened at t; times that go back count as equal.
 func (s *sender) add(e *can.Event, t uint64) {
-	if s.waiting && len(s.open.items)+largestItem+batchHead > s.most {
-		s.flush()
+	t = max(t, s.last)
+	if s.waiting {
+		before := len(s.open.items)
+		s.open.items = appendItem(s.open.items, e, t-s.last)
+		if s.open.head()+len(s.open.items) > s.most {
+			s.open.items = s.open.items[:before]
+			s.flush()
+		}
 	}
 	if !s.waiting {
 		s.waiting = true
-		s.open = batch{index: s.index, base: max(t, s.last), items: make([]byte, 0, s.most)}
-		s.last = s.open.base
+		s.open = batch{seq: s.next(), index: s.index, base: t}
+		s.open.items = appendItem(make([]byte, 0, s.most), e, 0)
 	}
-	t = max(t, s.last)
-	s.open.items = appendItem(s.open.items, e, t-s.last)
 	s.last = t
 	s.index++
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 
 	"canseal/can"
 )
@@ -116,6 +117,15 @@ func (b *batch) append(dst []byte) []byte {
 	return append(dst, b.items...)
 }
 
+// head is how many bytes stand before the items, or one more.
+func (b *batch) head() int {
+	n := 1 + 1
+	for _, v := range []uint64{b.seq, b.index, b.base} {
+		n += (bits.Len64(v|1) + 6) / 7
+	}
+	return n
+}
+
 func parseBatch(p []byte) (b batch, err error) {
 	if len(p) < 1 || p[0] != messageBatch {
 		return b, fmt.Errorf("%w: no batch", errMessage)
@@ -173,7 +183,7 @@ func appendItem(dst []byte, e *can.Event, dt uint64) []byte {
 	return append(append(dst, e.Frame.DLC), e.Frame.Payload()...)
 }
 
-// items reads the events of a batch; times are µs of the probe in Time and,
+// events reads the events of a batch; times are µs of the probe in Time and,
 // before it, in From.
 func (b *batch) events(dst []can.Event) ([]can.Event, error) {
 	t, p := b.base, b.items

@@ -20,10 +20,13 @@ func TestMain(m *testing.M) {
 // The scripts say what an operator types and sees.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "script"),
+		Dir:       filepath.Join("testdata", "script"),
+		Condition: broker,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"age":     sealAge,
 			"daemon":  daemon,
+			"hear":    hear,
+			"waits":   waits,
 			"exits":   exits,
 			"flip":    flip,
 			"cut":     cut,

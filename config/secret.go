@@ -68,7 +68,7 @@ func oneLine(where string, secret []byte, err error) (string, error) {
 		return "", fmt.Errorf("secret of %s: %w", where, ErrNoSecret)
 	}
 	if strings.ContainsAny(text, "\r\n\x00") || len(text) > maxSecret {
-		return "", fmt.Errorf("secret of %s: wanted one line of at most %d bytes", where, maxSecret)
+		return "", fmt.Errorf("secret of %s: wanted one line of at most %d bytes; write the secret there anew, or into config.yaml once", where, maxSecret)
 	}
 	return text, nil
 }

@@ -50,6 +50,14 @@ func TestSecretsArePrintedAsSuch(t *testing.T) {
 	}
 }
 
+// A damaged secret is not quoted, and the error says what to do.
+func TestADamagedSecretNamesTheRemedy(t *testing.T) {
+	_, err := oneLine("state folder", []byte("hunter2\nhunter3\n"), nil)
+	if err == nil || !strings.Contains(err.Error(), "write the secret") || strings.Contains(err.Error(), "hunter") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestResolve(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, content string, mode os.FileMode) string {

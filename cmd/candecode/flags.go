@@ -48,7 +48,7 @@ func (f *flags) register(cmd *cobra.Command) {
 	set.StringVar(&f.format, "format", "", "candump, asc, csv, raw-csv, parquet or arrow (default parquet with --dbc, else candump)")
 	set.StringVarP(&f.output, "output", "o", "", "folder of the tables; file of other formats (default standard output)")
 	set.StringVar(&f.plot, "plot", "", "instead of tables: one page (`file.html`) that draws the signals in any browser, offline; wants --dbc")
-	set.StringVar(&f.layout, "layout", "hive", "hive: device=D/message=M/date=Y-M-D/SESSION_SPLIT; canedge: D/CAN1_M/Y/M/D/SESSION_SPLIT")
+	set.StringVar(&f.layout, "layout", "hive", "hive: device=D/message=M/date=Y-M-D/SESSION_SPLIT; canedge: D/CAN1_M/Y/M/D/SESSION_SPLIT; a file without a session is NAME_MARK")
 	set.StringVar(&f.per, "per", "day", "a file for each message of a day, a session or a segment")
 	set.StringVar(&f.timestamps, "timestamps", "us", "times in Parquet: us, microseconds and the exact column t_ns, for all readers; ns, nanoseconds, for Polars and pyarrow")
 	set.StringSliceVar(&f.messages, "messages", nil, "only messages with these `names` (patterns with * ? [a-z])")

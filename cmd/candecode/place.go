@@ -1,7 +1,10 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -80,5 +83,27 @@ func (t *tables) stem(first int64) string {
 		return "stdin"
 	}
 	base := filepath.Base(s.File.Name)
-	return folder.Name(strings.TrimSuffix(base, filepath.Ext(base)))
+	return folder.Name(strings.TrimSuffix(base, filepath.Ext(base))) + t.mark(&s.File)
+}
+
+// markBytes is how much of a file its mark is made of: some lines of a log, the
+// begin of a header with its time.
+const markBytes = 256
+
+// mark tells files of one name apart that have no number of a session, by how
+// they begin, so that one of them does not take the place of the other's tables.
+// A log that grows keeps its mark.
+func (t *tables) mark(f *input.File) string {
+	if m, known := t.marks[f.Name]; known {
+		return m
+	}
+	m := ""
+	if r, err := f.Open(); err == nil { // else its reader tells the error
+		begin, _ := io.ReadAll(io.LimitReader(r, markBytes))
+		r.Close()
+		sum := sha256.Sum256(begin)
+		m = "_" + hex.EncodeToString(sum[:4])
+	}
+	t.marks[f.Name] = m
+	return m
 }

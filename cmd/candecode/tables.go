@@ -24,9 +24,10 @@ type tables struct {
 	session  *input.Session
 	plans1   *plans
 	decoder  *decode.Decoder
-	clock    input.Clock // of all rows that are held
-	part     int64       // of the latest item
-	starts   []start     // of the segments
+	clock    input.Clock       // of all rows that are held
+	part     int64             // of the latest item
+	starts   []start           // of the segments
+	marks    map[string]string // of files without a session, by name
 	messages map[messageKey]*table.Message
 	sides    *table.Sides
 	files    openFiles
@@ -106,7 +107,7 @@ func newTables(s *settings, sum *summary) (*tables, error) {
 		return nil, err
 	}
 	return &tables{settings: s, sum: sum, folder: out, plans: newPlanner(s), most: mostChunks[s.format], packed: mostPacked,
-		packedOf: mostPackedOf, writing: newBeside()}, nil
+		packedOf: mostPackedOf, writing: newBeside(), marks: map[string]string{}}, nil
 }
 
 func (t *tables) begin(session *input.Session) (skip bool, err error) {

@@ -24,8 +24,7 @@ func (a lineAddr) String() string { return string(a) }
 //
 //	master  data ... poll(credit)    slave  data ... (at most so many bytes) done
 //
-// A slave that does not answer loses its turn after the time that its bytes
-// would take, and some more. Turns are not authenticated: who can write to a
+// A slave that is silent for 60 ms and the time of two datagrams loses its turn. Turns are not authenticated: who can write to a
 // line can always disturb it.
 type Line struct {
 	port io.ReadWriteCloser
@@ -38,6 +37,7 @@ type Line struct {
 	free     time.Time     // when the line will have carried what was written; of the writer
 	turn     chan turn     // to a slave
 	finished chan struct{} // to a master
+	heard    chan struct{} // to a master: a frame, whole or not
 	damaged  atomic.Uint64
 	deadline *deadline
 }
@@ -77,7 +77,7 @@ const (
 func NewLine(port io.ReadWriteCloser, o LineOptions) *Line {
 	l := &Line{
 		port: port, o: o, in: make(chan []byte, lineQueue), done: make(chan struct{}),
-		turn: make(chan turn, 1), finished: make(chan struct{}, 1), deadline: newDeadline(),
+		turn: make(chan turn, 1), finished: make(chan struct{}, 1), heard: make(chan struct{}, 1), deadline: newDeadline(),
 	}
 	l.out = make(chan []byte, 1)
 	if o.HalfDuplex {
@@ -122,6 +122,7 @@ func (l *Line) read() {
 
 // frame takes what stood between two zeros.
 func (l *Line) frame(frame []byte, tooLong bool) {
+	replace(l.heard, struct{}{})
 	b, err := parseFrame(frame)
 	if err != nil || tooLong || l.o.HalfDuplex && len(b) == 0 {
 		l.damaged.Add(1)
@@ -242,27 +243,41 @@ func (l *Line) poll() error {
 	if err := l.some(l.credit(), time.Now().Add(time.Minute)); err != nil {
 		return err
 	}
-	select { // an old answer is none
-	case <-l.finished:
-	default:
+	for _, old := range []chan struct{}{l.finished, l.heard} {
+		select {
+		case <-old:
+		default:
+		}
 	}
 	credit := l.credit()
 	if _, err := l.port.Write(appendFrame(nil, []byte{byte(credit >> 8), byte(credit), framePoll})); err != nil {
 		return err
 	}
+	return l.listen(credit)
+}
+
+// listen waits until the slave gives the line back, or is silent, or has had
+// more than its turn.
+func (l *Line) listen(credit int) error {
 	began := time.Now()
-	timeout := time.NewTimer(turnaround + 3*l.takes(credit+mostFrame))
-	defer timeout.Stop()
-	select {
-	case <-l.finished:
-		if time.Since(began) < turnaround { // an idle line need not be busy
-			return l.rest(pollPause)
+	over := began.Add(turnaround + 3*l.takes(credit+mostFrame))
+	patience := 3*turnaround + l.takes(2*recordSerial)
+	quiet := time.NewTimer(patience)
+	defer quiet.Stop()
+	for {
+		select {
+		case <-l.finished:
+			if time.Since(began) < turnaround { // an idle line need not be busy
+				return l.rest(pollPause)
+			}
+			return nil
+		case <-l.heard:
+			quiet.Reset(min(patience, time.Until(over)))
+		case <-quiet.C:
+			return nil
+		case <-l.done:
+			return net.ErrClosed
 		}
-		return nil
-	case <-timeout.C:
-		return nil
-	case <-l.done:
-		return net.ErrClosed
 	}
 }
 

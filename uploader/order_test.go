@@ -178,6 +178,32 @@ func TestPlainReceiptsAreProvedAgain(t *testing.T) {
 	})
 }
 
+// A receipt of another store says nothing about this one: what it has is not sent
+// here too.
+func TestReceiptsOfAnotherStoreAreNotProvedHere(t *testing.T) {
+	for name, change := range map[string]func(*uploader.Options){
+		"host":   func(o *uploader.Options) { o.Endpoint = "http://elsewhere:9000" },
+		"bucket": func(o *uploader.Options) { o.Bucket = "cars" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(b *box, names []segment.Name) {
+				b.o.Mode, b.o.Proved = "low", "plain"
+				change(&b.o)
+				b.run()
+				pass(time.Second)
+				b.wantOnce(names...)
+				b.store.requests = nil
+				b.restart(b.fs)
+				b.run()
+				pass(time.Minute)
+				if creates := b.store.calls("create", ""); len(creates) > 0 {
+					t.Errorf("created %v", creates)
+				}
+			})
+		})
+	}
+}
+
 // One week without network, then 1 Mbit/s: with order mixed today's drive is in
 // the bucket within the hour, though every fourth place is for the oldest.
 func TestTodaysDriveIsThereWithinTheHour(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"maps"
+	"net/url"
 	"path"
 	"slices"
 	"time"
@@ -64,10 +65,24 @@ func (u *Uploader) scan(now time.Time) {
 		return isParked || isOwed
 	}, func(s segment.Segment) (send, again bool) {
 		r := s.Receipt
-		plain := s.Sent() && r.Proved == segment.ProvedPlain && u.o.Proved == string(segment.ProvedTLS)
+		plain := s.Sent() && r.Proved == segment.ProvedPlain && u.o.Proved == string(segment.ProvedTLS) && u.names(r)
 		return !s.Sent() || plain || resend && (r.Endpoint != u.o.Endpoint || r.Bucket != u.o.Bucket), plain
 	})
 	u.findStale(listing, known)
+}
+
+// names tells whether a receipt names the store of now: its bucket, on the same
+// host. Scheme and port are others once the mode is raised.
+func (u *Uploader) names(r *segment.Receipt) bool {
+	return r.Bucket == u.o.Bucket && hostOf(r.Endpoint) == hostOf(u.o.Endpoint)
+}
+
+func hostOf(endpoint string) string {
+	e, err := url.Parse(endpoint)
+	if err != nil {
+		return endpoint
+	}
+	return e.Hostname()
 }
 
 // settle writes the receipts for which the card had no room. One for a segment

@@ -115,8 +115,8 @@ func TestGuestDiskFails(t *testing.T) {
 	p.awaitLog(t, "the fault, told and counted", func(l *logger.LogStatus) bool {
 		return (l.Card.State == can.CardWriteError.String() || l.Card.State == can.CardReadOnly.String()) && l.Lost.Write > 100
 	})
+	busy(t, func() error { return unix.Unmount("/data", 0) }) // before it is well again, and a segment is open
 	disk.become(t, "linear", "")
-	busy(t, func() error { return unix.Unmount("/data", 0) })
 	mountCard(t, disk.path)
 	p.awaitLog(t, "recording again", func(l *logger.LogStatus) bool { return l.State == "recording" })
 	p.settle(t)

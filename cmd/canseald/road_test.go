@@ -49,7 +49,7 @@ func TestEveryFrameReachesExactlyOneStoreOnce(t *testing.T) {
 	r.logs(t, "first", "second", "third", "fourth")
 
 	r.guest(t, "TestGuestDriveWithAStoreAndAKill")
-	r.send(t, plain.URL, "low", plain)
+	r.send(t, strings.Replace(plain.URL, "127.0.0.1", "localhost", 1), "low", plain) // another store, also by its name
 	r.guest(t, "TestGuestDriveWithoutAStore")
 	r.send(t, secure.URL, "medium", secure)
 

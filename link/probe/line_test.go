@@ -215,3 +215,22 @@ func TestGarbageOnTheLineIsCounted(t *testing.T) {
 		t.Errorf("a deadline that has passed: %v", err)
 	}
 }
+
+// A port that is pulled out ends the probe with an error, so that whoever runs
+// it starts it again.
+func TestAPortThatIsPulledOutIsTold(t *testing.T) {
+	l := newLink(t, nil)
+	_, _, b := newCable(921_600, 0)
+	client := NewLineClient(NewLine(b, LineOptions{Name: "line", Baud: 921_600}), ClientOptions{Identity: l.fleet.probe(t, "roof"), Logger: "logger"})
+	ended := make(chan error, 1)
+	go func() { ended <- client.Run(t.Context(), newNumbers()) }()
+	b.Close()
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("it ends as if it had been told to")
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("it goes on")
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -571,4 +572,27 @@ func TestAHeldUpLinkIsTold(t *testing.T) {
 	if len(l.told) == 0 {
 		t.Error("nothing was told")
 	}
+}
+
+// When both ends stop, nothing of them goes on.
+func TestNothingGoesOnBehindTheEnd(t *testing.T) {
+	before := runtime.NumGoroutine()
+	f := newFleet(t)
+	for range 3 {
+		s := NewServer(ServerOptions{Identity: f.logger(t), Probes: map[string]uint8{"roof": 1}})
+		e := &ears{}
+		ctx, stop := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		at, source := udp(t), newNumbers()
+		client := NewUDPClient(udp(t), ClientOptions{Identity: f.probe(t, "roof"), Logger: "logger", Addr: at.LocalAddr()})
+		all.Go(func() { e.hear(s) })
+		all.Go(func() { _ = s.ListenUDP(ctx, at) })
+		all.Go(func() { _ = client.Run(ctx, source) })
+		source.give(1000)
+		within(t, "frames", func() bool { return e.at() >= 1000 })
+		stop()
+		s.Close()
+		all.Wait()
+	}
+	within(t, "the end of all goroutines", func() bool { return runtime.NumGoroutine() <= before })
 }

@@ -134,12 +134,24 @@ the devices.`,
 			if err := os.MkdirAll(at.stateDir(), 0o700); err != nil {
 				return err
 			}
-			return at.store().Make(h, slots[0])
+			if err := at.store().Make(h, slots[0]); err != nil {
+				return taken(err)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "slot %d of %v: made\n", slots[0], h)
+			return nil
 		},
 	}
 	at.flags(cmd)
 	cmd.Flags().StringVar(&h.Bus, "bus", "", "interface whose key is meant (default: the key of every bus)")
 	return cmd
+}
+
+// taken says how a slot is emptied that was in the way.
+func taken(err error) error {
+	if errors.Is(err, cancrypt.ErrTaken) {
+		return fmt.Errorf("%w: erase it first (canseal keys erase)", err)
+	}
+	return err
 }
 
 func keysErase() *cobra.Command {
@@ -278,7 +290,7 @@ bus and device may be missing: every bus, this box's own key. Delete the file wh
 func provision(w io.Writer, s node.Store, in io.Reader, passphrase string) error {
 	entries, err := s.Provision(in, passphrase)
 	if err != nil {
-		return err
+		return taken(err)
 	}
 	for _, e := range entries {
 		fmt.Fprintf(w, "slot %d of %v: there\n", e.Slot, e.Holder())

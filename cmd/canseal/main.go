@@ -93,7 +93,7 @@ func wrapArgs(cmd *cobra.Command) {
 	if cmd.HasSubCommands() {
 		check = func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return fmt.Errorf("%s: no command %q", cmd.CommandPath(), args[0])
+				return fmt.Errorf("no command %q", args[0])
 			}
 			return nil
 		}
@@ -101,13 +101,21 @@ func wrapArgs(cmd *cobra.Command) {
 	}
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
-			return appliance.Usage(err)
+			return appliance.Usage(argumentError(cmd, err))
 		}
 		return nil
 	}
 	for _, c := range cmd.Commands() {
 		wrapArgs(c)
 	}
+}
+
+// argumentError shows how a command is written, with its arguments if it has any.
+func argumentError(cmd *cobra.Command, err error) error {
+	if cmd.HasSubCommands() {
+		return err
+	}
+	return fmt.Errorf("%w; wanted: %s", err, strings.TrimSuffix(cmd.UseLine(), " [flags]"))
 }
 
 // isTerminal tells whether a person is looking.

@@ -99,20 +99,18 @@ permit.`,
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), `This is a random token that nobody else has. Keep it secret.
+			fmt.Fprintf(cmd.OutOrStdout(), `This is a random token that nobody else has. Keep it secret: write it into these files with an editor, since the shell
+remembers what was typed on its command line. Each file has mode 0600 and this one line:
 
 %s
 
-On the logger, as root:
-
-  install -m 600 /dev/stdin /etc/canseal/auth-token <<< %[1]s
-
-and in its config.yaml, with the address at which others reach it:
+On the logger, /etc/canseal/auth-token, of the user that canseald runs as (canseal). And in its config.yaml, with the
+address at which others reach it:
 
   link:
     control: {listen: 0.0.0.0:4646, token: {file: /etc/canseal/auth-token}}
 
-On each machine that asks it, %[2]s, readable by its user alone. Then:
+On each machine that asks it, %[2]s, of the user who asks. Then:
 
   canseal --remote LOGGER:4646 status
 `, token, here)

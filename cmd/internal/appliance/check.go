@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"path/filepath"
 	"strings"
@@ -30,6 +31,9 @@ type CheckResult struct {
 // lies beside it. The error is for a file that cannot be read.
 func Check(file string) (*CheckResult, error) {
 	text, err := readLimited(file, maxConfig)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, noConfiguration(file)
+	}
 	if err != nil {
 		return nil, err
 	}

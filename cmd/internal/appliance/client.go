@@ -48,7 +48,7 @@ func Dial(stateDir string) (*Client, error) {
 		return nil, fmt.Errorf("%w (ask as root, or as the user that canseald runs as): %w", errNotAllowed, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w (state folder %s): %w", ErrNotRunning, stateDir, err)
+		return nil, fmt.Errorf("%w (state folder %s; --root and --state name another): %w", ErrNotRunning, stateDir, err)
 	}
 	conn.Close()
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {

@@ -102,6 +102,11 @@ func CheckConfig(file []byte) (*config.Config, []config.Problem) {
 	return c, nil
 }
 
+// noConfiguration says what to do where there is none.
+func noConfiguration(name string) error {
+	return fmt.Errorf("no configuration at %s: write one with `canseal config init -o %s`", name, name)
+}
+
 // loadSettings reads the configuration: the file named, else the card's.
 func loadSettings(card durable.FS, o Options) (*settings, error) {
 	s := &settings{onCard: o.ConfigFile == "", dial: o.dial}
@@ -114,7 +119,7 @@ func loadSettings(card durable.FS, o Options) (*settings, error) {
 		s.file, err = readLimited(name, maxConfig)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("no configuration at %s: write one with `canseal config init -o %s`", name, name)
+		err = noConfiguration(name)
 	}
 	if err != nil {
 		return nil, &exitError{ExitConfig, err}

@@ -38,7 +38,7 @@ func OpenPort(o PortOptions) (*Port, error) {
 }
 
 func portSocket(o PortOptions) (int, error) {
-	fd, err := unix.Socket(unix.AF_CAN, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.CAN_RAW)
+	fd, err := rawSocket()
 	if err != nil {
 		return -1, err
 	}

@@ -1,6 +1,7 @@
 package socketcan
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 
@@ -15,10 +16,19 @@ const stateClasses = unix.CAN_ERR_CRTL | unix.CAN_ERR_BUSOFF | unix.CAN_ERR_REST
 // XL frames are delivered, so that they can be counted as left out.
 const rawXLFrames = 7
 
+// rawSocket makes a raw CAN socket that is not bound.
+func rawSocket() (int, error) {
+	fd, err := unix.Socket(unix.AF_CAN, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.CAN_RAW)
+	if errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EPROTONOSUPPORT) {
+		err = fmt.Errorf("this kernel has no raw CAN sockets (modprobe can-raw): %w", err)
+	}
+	return fd, err
+}
+
 // openSocket binds a raw socket to the interface with this index and returns
 // it with the size of its queue in bytes.
 func openSocket(o Interface, index int) (fd, granted int, err error) {
-	fd, err = unix.Socket(unix.AF_CAN, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.CAN_RAW)
+	fd, err = rawSocket()
 	if err != nil {
 		return -1, 0, fmt.Errorf("open CAN socket: %w", err)
 	}

@@ -62,6 +62,10 @@ func runProbe(cmd *cobra.Command, f *probeFlags) error {
 		return appliance.Usage(errors.New("wanted --logger or --serial, one of them"))
 	case f.baud < 9600 || f.baud > 921600:
 		return appliance.Usage(fmt.Errorf("--baud: found %d, wanted 9600 to 921600", f.baud))
+	case f.serial == "" && (cmd.Flags().Changed("baud") || f.half):
+		return appliance.Usage(errors.New("--baud and --half-duplex are for --serial"))
+	case f.certificate == "" || f.key == "" || f.trust == "":
+		return appliance.Usage(errors.New("wanted --certificate, --key and --trust (canseal certs issue makes them: docs/probe.md)"))
 	}
 	who, err := probeIdentity(f)
 	if err != nil {
@@ -109,7 +113,7 @@ func openProbe(f *probeFlags, o probe.ClientOptions) (*probe.Client, error) {
 	}
 	addr, err := net.ResolveUDPAddr("udp", f.logger)
 	if err != nil {
-		return nil, fmt.Errorf("--logger: %w", err)
+		return nil, fmt.Errorf("--logger: %w; wanted HOST:PORT", err)
 	}
 	socket, err := net.ListenPacket("udp", ":0")
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -64,6 +65,9 @@ func tokenFile(cmd *cobra.Command) (string, error) {
 }
 
 func dialRemote(cmd *cobra.Command) (*appliance.Client, error) {
+	if _, _, err := net.SplitHostPort(flagOf(cmd, "remote")); err != nil {
+		return nil, appliance.Usage(fmt.Errorf("--remote: found %q, wanted HOST:PORT", flagOf(cmd, "remote")))
+	}
 	file, err := tokenFile(cmd)
 	if err != nil {
 		return nil, err

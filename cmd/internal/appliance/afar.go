@@ -22,7 +22,7 @@ import (
 func ReadToken(file string) (string, error) {
 	info, err := os.Stat(file)
 	if err != nil {
-		return "", fmt.Errorf("token: %w (canseal auth-token makes one)", err)
+		return "", fmt.Errorf("token: %w (both ends have the same; canseal auth-token makes one)", err)
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		return "", fmt.Errorf("token %s: others can read it: chmod 600 it", file)

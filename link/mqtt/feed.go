@@ -61,6 +61,7 @@ type Feed struct {
 	latest   map[latestKey]int64   // time of the last message of an identifier
 	notes    []note
 	statusAt time.Time
+	greeted  int // connections
 }
 
 type latestKey struct {
@@ -139,6 +140,7 @@ func (f *Feed) Run(ctx context.Context) error {
 			f.batch()
 		case now := <-judge.C:
 			f.judge()
+			f.greet()
 			f.status(now)
 		case <-ctx.Done():
 			f.batch()
@@ -325,6 +327,17 @@ func (f *Feed) identifiers(e *can.Event) {
 			Payload: fmt.Appendf(nil, `{"v":1,"t":%q,"d":"%x"}`, stamp(e.Time), e.Frame.Payload()),
 		})
 	}
+}
+
+// greet says anew what is retained to a broker that was lost: it may have
+// forgotten it, or have told others that this device is gone.
+func (f *Feed) greet() {
+	n := f.out.Status().connections
+	if n > max(f.greeted, 1) {
+		f.statusAt = time.Time{}
+		f.discover()
+	}
+	f.greeted = n
 }
 
 // status publishes the status, at most every minute.

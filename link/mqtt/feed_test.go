@@ -3,6 +3,7 @@ package mqtt
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -246,5 +247,35 @@ func FuzzGuard(f *testing.F) {
 				t.Errorf("%x became %x", b, got)
 			}
 		})
+	})
+}
+
+// A broker that was lost may have told others that this device is gone, and
+// have forgotten what was retained.
+func TestALostBrokerIsGreetedAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &broker{over: make(chan struct{})}
+		b.become(func(c net.Conn) {
+			b.become(b.good)
+			time.AfterFunc(5*time.Second, func() { c.Close() })
+			b.good(c)
+		})
+		o := options()
+		o.Discovery = []Sensor{{ID: "frames", Name: "Frames", Path: "frames"}}
+		out := New(Options{Dial: b.dial})
+		f := NewFeed(out, o)
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = f.Run(ctx) })
+		running.Go(func() { _ = out.Run(ctx) })
+		time.Sleep(30 * time.Second) // less than between two statuses
+		stop()
+		running.Wait()
+		want := []string{"homeassistant/sensor/canseal_A1B2C3D4/frames/config", "can/A1B2C3D4/status"}
+		want = slices.Concat(want, want)
+		slices.Sort(want)
+		if slices.Sort(b.topics); !slices.Equal(b.topics, want) {
+			t.Errorf("published %q, wanted %q", b.topics, want)
+		}
 	})
 }

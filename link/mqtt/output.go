@@ -55,8 +55,9 @@ type Status struct {
 	Waiting   int    `json:"waiting"`
 	Error     string `json:"error,omitempty"` // of the last attempt
 
-	largest int  // packet that the broker takes
-	forgets bool // it keeps no messages for who comes later
+	connections int  // so far
+	largest     int  // packet that the broker takes
+	forgets     bool // it keeps no messages for who comes later
 }
 
 // New makes an Output; Run makes it work.
@@ -230,6 +231,7 @@ func (o *Output) agree(client *paho.Client, ack *paho.Connack) error {
 	}
 	o.lock.Lock()
 	defer o.lock.Unlock()
+	o.status.connections++
 	o.status.Connected, o.status.Error, o.status.largest, o.status.forgets = true, "", largest, forgets
 	return nil
 }

@@ -21,18 +21,21 @@ func AppendCandump(dst []byte, e *Event, iface string) []byte {
 
 // appendTime prints "(1735270496.916858) ": always ten digits of seconds.
 func appendTime(dst []byte, ns int64) []byte {
-	dst = append(dst, '(')
 	if ns < 0 {
-		dst, ns = append(dst, '-'), -ns // nobody reads it back, nobody takes it for another time
+		dst, ns = append(dst, "(-"...), -ns // nobody reads it back, nobody takes it for another time
+	} else {
+		dst = append(dst, '(')
 	}
 	micros := uint64(ns) / 1000
 	seconds := micros / 1e6
-	var b [19]byte
+	at := len(dst)
+	dst = append(dst, "0000000000.000000) "...)
+	b := dst[at : at+19 : at+19]
 	b[0], b[1] = '0'+byte(seconds/1e9), '0'+byte(seconds/1e8%10)
 	binary.LittleEndian.PutUint64(b[9:], decimal(uint32(micros%1e6)))
 	binary.LittleEndian.PutUint64(b[2:], decimal(uint32(seconds%1e8)))
 	b[10], b[17], b[18] = '.', ')', ' '
-	return append(dst, b[:]...)
+	return dst
 }
 
 func appendFrame(dst []byte, f *Frame) []byte {

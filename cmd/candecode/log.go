@@ -100,7 +100,6 @@ func (r rawCSV) close() error { return r.Close() }
 // candump writes the text of candump -l.
 type candump struct {
 	w      *bufio.Writer
-	line   []byte
 	ifaces [256]string
 }
 
@@ -113,8 +112,8 @@ func newCandump(w io.Writer) *candump {
 }
 
 func (c *candump) frame(it *input.Item) error {
-	c.line = append(can.AppendCandump(c.line[:0], &it.Event, c.ifaces[it.Bus]), '\n')
-	_, err := c.w.Write(c.line)
+	line := can.AppendCandump(c.w.AvailableBuffer(), &it.Event, c.ifaces[it.Bus])
+	_, err := c.w.Write(append(line, '\n'))
 	return err
 }
 

@@ -17,6 +17,9 @@ type ASC struct {
 	begin int64 // µs: time of the first frame
 	begun bool
 	heads [1 << headBits]ascHead
+
+	second int64  // of the last time
+	prefix []byte // "%4d." of it
 }
 
 // ascHead is what stands between time and data of a classical frame, which
@@ -39,7 +42,7 @@ func (a *ASC) Frame(e *can.Event) error {
 			return err
 		}
 	}
-	line := appendASCTime(a.w.AvailableBuffer(), max(0, micros(e.Time)-a.begin))
+	line := a.appendTime(a.w.AvailableBuffer(), max(0, micros(e.Time)-a.begin))
 	if e.Frame.Is(can.FD) {
 		line = appendASCFD(line, e)
 	} else {
@@ -75,14 +78,24 @@ func (a *ASC) Close() error {
 	return a.w.Flush()
 }
 
-// appendASCTime prints "%4d.%06d " of a time in µs.
-func appendASCTime(dst []byte, us int64) []byte {
-	seconds, rest := us/1e6, us%1e6
-	dst = appendPadded(dst, seconds, 4)
-	text := [8]byte{0: '.', 7: ' '}
-	putDigits(text[1:7], uint32(rest))
-	return append(dst, text[:]...)
+// appendTime prints "%4d.%06d " of a time in µs.
+func (a *ASC) appendTime(dst []byte, us int64) []byte {
+	second := us / 1e6
+	if second != a.second || a.prefix == nil {
+		a.second, a.prefix = second, append(appendPadded(a.prefix[:0], second, 4), '.')
+	}
+	rest := uint32(us - second*1e6)
+	dst = append(dst, a.prefix...)
+	return append(append(append(dst, threes[rest/1000][:]...), threes[rest%1000][:]...), ' ')
 }
+
+// threes are the numbers to 999 as three digits.
+var threes = func() (all [1000][3]byte) {
+	for i := range all {
+		putDigits(all[i][:], uint32(i))
+	}
+	return all
+}()
 
 // appendPadded prints a number right-aligned.
 func appendPadded(dst []byte, n int64, width int) []byte {

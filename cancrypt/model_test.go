@@ -17,7 +17,6 @@ type model struct {
 	by      map[uint64]int     // who sent a message
 	bytes   map[can.Frame]int  // frames that stations made, by content
 	given   map[[2]uint64]bool // message delivered to a member
-	checked int                // deliveries looked at, per station summed
 	seen    map[int]int        // deliveries looked at, by station
 	guesses int
 	passed  int // guesses that were right

@@ -24,11 +24,10 @@ type Bus struct {
 
 // transfer is the frame that is on the bus.
 type transfer struct {
-	busy   bool
-	end    int64
-	from   int // station
-	frame  sent
-	events uint64
+	busy  bool
+	end   int64
+	from  int // station
+	frame sent
 }
 
 // Options describe a simulation.

@@ -2,6 +2,7 @@ package control
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -180,7 +181,7 @@ func TestHTTPWorksInside(t *testing.T) {
 	})}
 	defer server.Close()
 	go func() { _ = server.Serve(NewListener(inner, k, nil)) }()
-	client := &http.Client{Transport: &http.Transport{Dial: func(_, _ string) (net.Conn, error) {
+	client := &http.Client{Transport: &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		c, err := net.Dial("tcp", inner.Addr().String())
 		if err != nil {
 			return nil, err

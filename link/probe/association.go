@@ -61,21 +61,39 @@ func (t transport) room() int {
 	return t.record - overhead
 }
 
-// config is what both sides of an association have in common: DTLS 1.2 with
-// ECDHE-ECDSA and AES-GCM, extended master secret, connection ids.
-func (i *Identity) config(t transport, verify func(*x509.Certificate) error, usage x509.ExtKeyUsage, id func() []byte) *dtls.Config {
-	return &dtls.Config{
-		Certificates:           []tls.Certificate{i.Certificate},
-		CipherSuites:           []dtls.CipherSuiteID{dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, dtls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384},
-		ExtendedMasterSecret:   dtls.RequireExtendedMasterSecret,
-		ClientAuth:             dtls.RequireAnyClientCert, // and verified below
-		InsecureSkipVerify:     true,                      // with a clock of our own, below
-		VerifyConnection:       func(s *dtls.State) error { return i.verify(s.PeerCertificates, verify, usage) },
-		FlightInterval:         t.flight,
-		MTU:                    t.mtu,
-		ReplayProtectionWindow: replayWindow,
-		ConnectionIDGenerator:  id,
+// both are the options that both sides of an association have in common: DTLS
+// 1.2 with ECDHE-ECDSA and AES-GCM, extended master secret, connection ids. The
+// other side's certificate is verified by a clock of our own, so the library
+// leaves that to WithVerifyConnection.
+func (i *Identity) both(t transport, verify func(*x509.Certificate) error, usage x509.ExtKeyUsage, id func() []byte) []dtls.Option {
+	return []dtls.Option{
+		dtls.WithCertificates(i.Certificate),
+		dtls.WithCipherSuites(dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, dtls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
+		dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret),
+		dtls.WithInsecureSkipVerify(true),
+		dtls.WithVerifyConnection(func(s *dtls.State) error { return i.verify(s.PeerCertificates, verify, usage) }),
+		dtls.WithFlightInterval(t.flight),
+		dtls.WithMTU(t.mtu),
+		dtls.WithReplayProtectionWindow(replayWindow),
+		dtls.WithConnectionIDGenerator(id),
 	}
+}
+
+// server are the options of the logger's side.
+func (i *Identity) server(t transport, verify func(*x509.Certificate) error, id func() []byte) []dtls.ServerOption {
+	all := []dtls.ServerOption{dtls.WithClientAuth(dtls.RequireAnyClientCert)} // and verified as both says
+	for _, o := range i.both(t, verify, x509.ExtKeyUsageClientAuth, id) {
+		all = append(all, o)
+	}
+	return all
+}
+
+// client are the options of the probe's side.
+func (i *Identity) client(t transport, verify func(*x509.Certificate) error, id func() []byte) (all []dtls.ClientOption) {
+	for _, o := range i.both(t, verify, x509.ExtKeyUsageServerAuth, id) {
+		all = append(all, o)
+	}
+	return all
 }
 
 // verify checks the other side's certificate: its way to a root, its time, what

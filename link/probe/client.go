@@ -190,7 +190,7 @@ func (c *Client) connect(ctx context.Context) (*session, error) {
 		}
 		return nil
 	}
-	conn, err := dtls.Client(a.lane, c.o.Addr, c.o.config(c.t, check, x509.ExtKeyUsageServerAuth, func() []byte { return c.route.id(a) }))
+	conn, err := dtls.ClientWithOptions(a.lane, c.o.Addr, c.o.client(c.t, check, func() []byte { return c.route.id(a) })...)
 	if err == nil {
 		err = shake(ctx, conn)
 	}

@@ -13,7 +13,7 @@ import (
 // wire carries messages between the pure halves in virtual µs.
 type wire struct {
 	r                 *rand.Rand
-	loss, twice, swap float64
+	loss, twice       float64
 	delay, jitter     int64
 	cut               func(now int64) bool
 	toLogger, toProbe []flight

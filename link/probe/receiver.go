@@ -33,7 +33,6 @@ type receiver struct {
 	index  uint64           // of the next event
 	told   uint64           // events that there were, by the probe's last word
 
-	nonce   uint64 // of the last ask
 	asked   [nonces]askedAt
 	askAt   int64 // of the last ask
 	askWant uint64

@@ -155,7 +155,7 @@ func (s *Server) serve(ctx context.Context, r *router, a *association, late time
 	peer := <-a.in // the hello
 	a.in <- peer
 	me := s.identity()
-	conn, err := dtls.Server(a.lane, peer.from, me.config(r.transport, check, x509.ExtKeyUsageClientAuth, func() []byte { return r.id(a) }))
+	conn, err := dtls.ServerWithOptions(a.lane, peer.from, me.server(r.transport, check, func() []byte { return r.id(a) })...)
 	if err == nil {
 		err = shake(ctx, conn)
 	}

@@ -62,7 +62,7 @@ func weakerBundle(c *config.Config, card durable.FS, text []byte, at time.Time) 
 	if err != nil && !(errors.As(err, &unusable) && before != nil) {
 		return nil, fmt.Errorf("the previous %s: %w", bundleFile, err)
 	}
-	now, err := loadBundle(c, card, at)
+	now, _ := loadBundle(c, card, at)
 	if now == nil {
 		return nil, nil // nothing is trusted now: whatever comes is more, and wanted
 	}

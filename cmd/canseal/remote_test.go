@@ -32,10 +32,12 @@ func daemon(ts *testscript.TestScript, _ bool, args []string) {
 	card, token := ts.MkAbs(args[0]), ts.MkAbs("token")
 	_ = os.Chmod(token, 0o600) // where there is one
 	words := strings.NewReplacer("LISTEN", address, "PORT", port, "TOKEN", token, "WORK", ts.MkAbs("."))
+	listens := false
 	for _, file := range append([]string{filepath.Join(card, "config.yaml")}, args[1:]...) {
 		file = ts.MkAbs(file)
 		text, err := os.ReadFile(file)
 		ts.Check(err)
+		listens = listens || filepath.Base(file) == "config.yaml" && strings.Contains(string(text), `listen: "LISTEN"`)
 		ts.Check(os.WriteFile(file, []byte(words.Replace(string(text))), 0o600))
 	}
 	a, err := appliance.Build(context.Background(), appliance.Options{
@@ -46,6 +48,12 @@ func daemon(ts *testscript.TestScript, _ bool, args []string) {
 	var running sync.WaitGroup
 	running.Go(func() { _ = a.Run(ctx, ctx) })
 	ts.Defer(func() { stop(); running.Wait() })
+	for end := time.Now().Add(20 * time.Second); listens && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if c, err := net.Dial("tcp", address); err == nil {
+			c.Close()
+			break
+		}
+	}
 }
 
 // broker finds mosquitto and its client, for scripts that begin with

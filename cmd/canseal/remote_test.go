@@ -49,8 +49,7 @@ func daemon(ts *testscript.TestScript, _ bool, args []string) {
 	running.Go(func() { _ = a.Run(ctx, ctx) })
 	ts.Defer(func() { stop(); running.Wait() })
 	for end := time.Now().Add(20 * time.Second); listens && time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if c, err := net.Dial("tcp", address); err == nil {
-			c.Close()
+		if f := a.Facts(); f.Link != nil && f.Link.Control != nil {
 			break
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"canseal/can"
 	"canseal/cancrypt"
+	"canseal/mdf"
 	"canseal/segment"
 )
 
@@ -129,6 +130,16 @@ func (l *Logger) Report(bus uint8, e cancrypt.SecurityEvent, state can.State) {
 	case l.recorder.reports <- memberReport{bus, e, state}:
 	default:
 		l.o.Log.Warn("event of a member not recorded: too many at once", "bus", bus, "kind", e.Kind)
+	}
+}
+
+// Note records a security event that somebody else has seen; Time 0 is now. It
+// does not wait for the card.
+func (l *Logger) Note(s mdf.Security) {
+	select {
+	case l.recorder.noted <- s:
+	default:
+		l.o.Log.Warn("security event not recorded: too many at once", "bus", s.Bus, "kind", s.Kind)
 	}
 }
 

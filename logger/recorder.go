@@ -46,6 +46,7 @@ type recorder struct {
 
 	judges   judges
 	reports  chan memberReport
+	noted    chan mdf.Security
 	repairs  repairs
 	unjudged error         // why judges is empty
 	time     timeline      // for the judges
@@ -67,6 +68,7 @@ func newRecorder(l *Logger) *recorder {
 	r.time.offset = r.offset
 	r.judges, r.unjudged = newJudges(&l.o)
 	r.repairs, r.reports = newRepairs(), make(chan memberReport, 256)
+	r.noted = make(chan mdf.Security, 64)
 	return r
 }
 
@@ -108,6 +110,11 @@ func (r *recorder) run() error {
 			r.tick()
 		case f := <-r.repairs.found:
 			r.mend(f)
+		case s := <-r.noted:
+			if s.Time == 0 {
+				s.Time = r.o.Clock.Now().Time
+			}
+			r.append(s)
 		case m := <-r.reports:
 			r.report(m)
 		case do := <-r.asked:

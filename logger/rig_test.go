@@ -222,16 +222,18 @@ type contents struct {
 	frames   []can.Event // in order of segments
 	gaps     []mdf.Gap
 	states   []mdf.State
+	security []mdf.Security
 	clocks   []mdf.Clock
 }
 
 type file struct {
-	header mdf.Header
-	end    string
-	frames []can.Event
-	gaps   []mdf.Gap
-	clocks []mdf.Clock
-	states []mdf.State
+	header   mdf.Header
+	end      string
+	frames   []can.Event
+	gaps     []mdf.Gap
+	clocks   []mdf.Clock
+	states   []mdf.State
+	security []mdf.Security
 }
 
 func (c *contents) add(n segment.Name, f file) {
@@ -239,6 +241,7 @@ func (c *contents) add(n segment.Name, f file) {
 	c.frames = append(c.frames, f.frames...)
 	c.gaps = append(c.gaps, f.gaps...)
 	c.states = append(c.states, f.states...)
+	c.security = append(c.security, f.security...)
 	c.clocks = append(c.clocks, f.clocks...)
 }
 
@@ -360,6 +363,8 @@ func readSegment(t testing.TB, f durable.FS, name string) (out file) {
 			out.gaps = append(out.gaps, v)
 		case mdf.State:
 			out.states = append(out.states, v)
+		case mdf.Security:
+			out.security = append(out.security, v)
 		case mdf.Clock:
 			out.clocks = append(out.clocks, v)
 		}

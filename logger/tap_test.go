@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 
 	"canseal/can"
+	"canseal/mdf"
 )
 
 // The tap is told exactly what is recorded: not what a filter leaves out.
@@ -24,6 +25,21 @@ func TestTheTapIsToldWhatIsRecorded(t *testing.T) {
 			if told[i].Time != e.Time || told[i].Bus != e.Bus || told[i].Frame != e.Frame {
 				t.Fatalf("frame %d: told %+v, recorded %+v", i, told[i], e)
 			}
+		}
+	})
+}
+
+// A security event that somebody else has seen stands in the log.
+func TestANotedSecurityEventIsRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newCard()).start()
+		r.run(1, 10)
+		r.logger.Note(mdf.Security{Bus: 2, Kind: mdf.ProbeLate, Count: 17})
+		r.run(1, 10)
+		r.stop()
+		c := inventory(t, r.card)
+		if len(c.security) != 1 || c.security[0].Bus != 2 || c.security[0].Kind != mdf.ProbeLate || c.security[0].Count != 17 || c.security[0].Time == 0 {
+			t.Errorf("%+v", c.security)
 		}
 	})
 }

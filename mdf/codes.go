@@ -32,7 +32,8 @@ var Scopes = []string{"sender", "identifier"}
 
 func (s Scope) String() string { return text(Scopes, uint8(s)) }
 
-// SecurityKind is a kind of event of authentication (CANcrypt).
+// SecurityKind is a kind of security event: of CANcrypt, and from 27 on of links
+// to remote probes.
 type SecurityKind uint8
 
 const (
@@ -62,6 +63,8 @@ const (
 	UnknownParticipant
 	InjectedLocally
 	KeySlotChanged
+	ProbeLate  // frames of a remote probe that may be older than its limit
+	ProbeStale // a remote probe that answers nothing
 )
 
 // SecurityKinds lists the texts of the codes in order; there is no code 0.
@@ -72,6 +75,7 @@ var SecurityKinds = []string{
 	14: "heard but not authentic", 15: "group split", 16: "out of step", 17: "in step", 18: "collision",
 	19: "collision suspected", 20: "ALERT heard", 21: "JOIN", 22: "group key", 23: "under guessing",
 	24: "unknown participant", 25: "injected by another program of this machine", 26: "key slot changed",
+	27: "frames of a probe late", 28: "probe stale",
 }
 
 func (k SecurityKind) String() string { return text(SecurityKinds, uint8(k)) }

@@ -229,7 +229,7 @@ func TestCodesHaveTexts(t *testing.T) {
 		"kernel synchronised": SourceKernel, "restored": SourceRestored, "reserved 6": ClockSource(6),
 		"sender": ScopeSender, "identifier": ScopeIdentifier, "reserved 2": Scope(2),
 		"preamble without message": LonePreamble, "key slot changed": KeySlotChanged, "reserved 0": SecurityKind(0),
-		"bit-cycle anomaly": BitCycleAnomaly, "JOIN": Join, "reserved 27": SecurityKind(27),
+		"bit-cycle anomaly": BitCycleAnomaly, "JOIN": Join, "probe stale": ProbeStale, "reserved 29": SecurityKind(29),
 	} {
 		if got.String() != want {
 			t.Errorf("%d: %q, want %q", got, got, want)

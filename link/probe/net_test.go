@@ -174,10 +174,10 @@ func newLink(t *testing.T, change func(*ServerOptions)) *link {
 	l := &link{t: t, fleet: newFleet(t), ears: &ears{}}
 	o := ServerOptions{
 		Identity: l.fleet.logger(t), Probes: map[string]uint8{"roof": 3},
-		Security: func(_ uint8, what string) {
+		Security: func(x Alarm) {
 			l.server.Status() // as a line of a journal does, which tells how the logger is
 			l.lock.Lock()
-			l.told = append(l.told, what)
+			l.told = append(l.told, x.What)
 			l.lock.Unlock()
 		},
 	}

@@ -23,11 +23,11 @@ import (
 // ServerOptions describe the logger's side.
 type ServerOptions struct {
 	Identity
-	Probes   map[string]uint8             // numbers of buses by the names in certificates
-	Deny     []string                     // fingerprints of certificates that are refused
-	Late     time.Duration                // 0: 500 ms over UDP, 2 s over lines
-	Log      *slog.Logger                 // may be nil
-	Security func(bus uint8, what string) // something that an attacker may have done; may be nil
+	Probes   map[string]uint8 // numbers of buses by the names in certificates
+	Deny     []string         // fingerprints of certificates that are refused
+	Late     time.Duration    // 0: 500 ms over UDP, 2 s over lines
+	Log      *slog.Logger     // may be nil
+	Security func(Alarm)      // something that an attacker may have done; may be nil
 }
 
 const (
@@ -46,25 +46,27 @@ type Server struct {
 	lock    sync.Mutex
 	remotes map[string]*remote
 	queue   []can.Event
-	notes   []note        // for Security, which may ask for the status: told without the lock
+	notes   []Alarm       // for Security, which may ask for the status: told without the lock
 	more    chan struct{} // has something when the queue has
 	done    chan struct{}
 	stop    sync.Once
 }
 
-// note is something that Security is told.
-type note struct {
-	bus  uint8
-	what string
+// Alarm is something that Security is told.
+type Alarm struct {
+	Bus   uint8
+	Stale bool   // the probe answers nothing; else frames are late
+	Count uint64 // late frames since the last alarm of the bus
+	What  string // in words
 }
 
 // mostNotes bounds those that wait.
 const mostNotes = 64
 
 // tell leaves a note; s.lock is held.
-func (s *Server) tell(bus uint8, what string) {
+func (s *Server) tell(a Alarm) {
 	if len(s.notes) < mostNotes {
-		s.notes = append(s.notes, note{bus, what})
+		s.notes = append(s.notes, a)
 	}
 }
 
@@ -77,6 +79,7 @@ type remote struct {
 	router   *router
 	state    can.State
 	toldLate time.Time
+	told     uint64 // late frames
 }
 
 // NewServer makes a Server; Listen makes it hear.
@@ -85,7 +88,7 @@ func NewServer(o ServerOptions) *Server {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.Security == nil {
-		o.Security = func(uint8, string) {}
+		o.Security = func(Alarm) {}
 	}
 	s := &Server{o: o, begun: time.Now(), remotes: map[string]*remote{}, more: make(chan struct{}, 1), done: make(chan struct{})}
 	for name, bus := range o.Probes {
@@ -257,7 +260,9 @@ func (s *Server) take(p *remote, a *association, message []byte) {
 func (s *Server) judge(p *remote) {
 	if p.receiver.status.Late > 0 && !p.receiver.fresh && p.receiver.status.Batches > 0 && time.Since(p.toldLate) > lateEvery {
 		p.toldLate = time.Now()
-		s.tell(p.bus, fmt.Sprintf("frames of the probe %s are late: %d so far", p.name, p.receiver.status.Late))
+		late := p.receiver.status.Late
+		s.tell(Alarm{Bus: p.bus, Count: late - p.told, What: fmt.Sprintf("frames of the probe %s are late: %d so far", p.name, late)})
+		p.told = late
 	}
 }
 
@@ -313,7 +318,7 @@ func (s *Server) watch(ctx context.Context) {
 		s.notes = nil
 		s.lock.Unlock()
 		for _, n := range notes {
-			s.o.Security(n.bus, n.what)
+			s.o.Security(n)
 		}
 		select {
 		case <-tick.C:
@@ -331,7 +336,7 @@ func (s *Server) look(p *remote) {
 	case p.receiver.stale(s.now()):
 		state = can.LinkDown
 		if p.state == can.LinkUp {
-			s.tell(p.bus, fmt.Sprintf("the link to the probe %s is stale: it answers nothing", p.name))
+			s.tell(Alarm{Bus: p.bus, Stale: true, Count: 1, What: fmt.Sprintf("the link to the probe %s is stale: it answers nothing", p.name)})
 		}
 	}
 	if state != p.state {

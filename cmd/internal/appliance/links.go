@@ -22,6 +22,7 @@ import (
 	"canseal/link/mqtt"
 	"canseal/link/probe"
 	"canseal/logger"
+	"canseal/mdf"
 )
 
 // links are the neighbours that a configuration has. The core knows none of
@@ -245,7 +246,7 @@ func (a *Appliance) openProbes(c *config.Config) *probe.Server {
 	}
 	o := probe.ServerOptions{
 		Probes: map[string]uint8{}, Deny: c.Link.Probe.Deny, Late: c.Link.Probe.Late, Log: a.log,
-		Security: func(bus uint8, what string) { a.event("probe", what, bus, nil) },
+		Security: a.alarmed,
 	}
 	o.Identity.Now = a.clock.TrustedNow
 	for i := range c.Buses {
@@ -257,6 +258,19 @@ func (a *Appliance) openProbes(c *config.Config) *probe.Server {
 		return nil
 	}
 	return probe.NewServer(o)
+}
+
+// alarmed takes what a probe's link tells of security: a line for events.jsonl, and
+// a record in the log.
+func (a *Appliance) alarmed(x probe.Alarm) {
+	a.event("probe", x.What, x.Bus, nil)
+	kind := mdf.ProbeLate
+	if x.Stale {
+		kind = mdf.ProbeStale
+	}
+	if l := a.live().logger; l != nil {
+		l.Note(mdf.Security{Bus: x.Bus, Kind: kind, Count: x.Count})
+	}
 }
 
 // probeServices hear probes, each way a service of its own.

@@ -281,7 +281,7 @@
 //	R8  checksum and its initializer    TestVectors/message_table_checksum, secured_message
 //	R9  heartbeat                       TestVectors/heartbeat, heartbeat_pads
 //	R10 event and inhibit times         TestHeartbeatsAreAnsweredAndStartedEarly
-//	R11 preamble, partial encryption    TestVectors/secured_message, secured_message_sig2
+//	R11 preamble, partial encryption    TestVectors/secured_message, secured_message_sig2; TestR11PreambleAndMessageAreBackToBack
 //	R12 10 ms                           TestEachVerdict/preamble without message; TestNoAttackReaches/preamble without message
 //	R13 key chosen by the counter       TestPreviousKeyInItsGrace, TestMemberTakesThePreviousKeyInItsGrace
 //	R14 listed and not authenticated    TestEachVerdict/message without preamble; TestWhatAnAttackerMakesOfMessagesIsNotDelivered, TestReplaysAreNotDelivered, TestForgedFDFramesAreNotDelivered
@@ -290,7 +290,7 @@
 //	R17 injection, collision            TestInjectionSilencesTheHeartbeat, TestCollisions
 //	R18 serial number                   TestVectors/pair_start; TestR18SerialNumberBindsAPairing
 //	R19 after one heartbeat, or two     TestEachVerdict/vouched, vouched twice; TestDeliveryPolicies; TestNewMemberVouchesFromItsThirdCycle
-//	R20 replaceable functions           see "Another profile" for how far
+//	R20 replaceable functions           TestR20FunctionsAreReplaceable; see "Another profile" for how far
 //
 // # Readings of the profile
 //

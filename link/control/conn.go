@@ -39,9 +39,14 @@ var ErrExpired = errors.New("the keys of the connection have expired: connect ag
 var errRefused = errors.New("the handshake did not verify: another token, or another version")
 
 func handshake(k Key, initiator bool, random io.Reader) (*noise.HandshakeState, error) {
+	return handshakeOf(profile, k, initiator, random)
+}
+
+// handshakeOf is a handshake with another prologue.
+func handshakeOf(prologue string, k Key, initiator bool, random io.Reader) (*noise.HandshakeState, error) {
 	return noise.NewHandshakeState(noise.Config{
 		CipherSuite: noise.NewCipherSuite(noise.DH25519, noise.CipherAESGCM, noise.HashSHA256),
-		Random:      random, Pattern: noise.HandshakeNN, Initiator: initiator, Prologue: []byte(profile),
+		Random:      random, Pattern: noise.HandshakeNN, Initiator: initiator, Prologue: []byte(prologue),
 		PresharedKey: k.secret[:], PresharedKeyPlacement: 0,
 	})
 }

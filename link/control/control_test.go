@@ -141,6 +141,46 @@ func TestTheProfileIsItsVector(t *testing.T) {
 	}
 }
 
+// The pattern and the functions are those of the vectors that Noise libraries
+// share: this pattern with an empty prologue.
+func TestThePatternIsThatOfTheSharedVectors(t *testing.T) {
+	k := Key{[32]byte(unhex(t, "2176657279736563726574766572797365637265747665727973656372657421"))}
+	ephemeral := func(first byte) io.Reader {
+		b := make([]byte, 32)
+		for i := range b {
+			b[i] = first + byte(i)
+		}
+		return bytes.NewReader(b)
+	}
+	i, _ := handshakeOf("", k, true, ephemeral(0x20))
+	r, _ := handshakeOf("", k, false, ephemeral(0x41))
+	first, _, _, _ := i.WriteMessage(nil, nil)
+	_, _, _, err := r.ReadMessage(nil, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, _, answers, _ := r.WriteMessage(nil, nil)
+	_, requests, _, err := i.ReadMessage(nil, second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	third, _ := requests.Encrypt(nil, nil, []byte("yellowsubmarine"))
+	fourth, _ := answers.Encrypt(nil, nil, []byte("submarineyellow"))
+	for n, row := range []struct {
+		got  []byte
+		want string
+	}{
+		{first, "358072d6365880d1aeea329adf9121383851ed21a28e3b75e965d0d2cd1662544833316e6c21d899aec6c5f0c6e85e13"},
+		{second, "64b101b1d0be5a8704bd078f9895001fc03e8e9f9522f188dd128d9846d48466d3ec4419885d86e6d7310fb1d2263afd"},
+		{third, "6a7b199c69a64cc2ea3c556cf17489fd2ae452d3f3c2a0871cebd327fc31c6"},
+		{fourth, "e58d43e0c69d8c15df523586b2c58ca40cb0472b5b3775f1cca807fee28a71"},
+	} {
+		if hex.EncodeToString(row.got) != row.want {
+			t.Errorf("message %d: %x, wanted %s", n, row.got, row.want)
+		}
+	}
+}
+
 func TestTokensThatAreNoSecretsAreRefused(t *testing.T) {
 	for _, bad := range []string{
 		"", "secretpassword", "password", strings.Repeat("x", 23), "  " + strings.Repeat("ab", 11) + "  \n", strings.Repeat("x", 43),

@@ -20,6 +20,7 @@ import (
 	"canseal/decode"
 	"canseal/decode/dbc"
 	"canseal/decode/input"
+	"canseal/decode/table"
 	"canseal/internal/terminal"
 	"canseal/mdf/container"
 	"canseal/segment"
@@ -86,7 +87,7 @@ type settings struct {
 func (f *flags) settings(ctx context.Context) (*settings, error) {
 	s := &settings{flags: f}
 	password := func() error { return s.readPassword(ctx) }
-	for _, step := range []func() error{s.chooseFormat, s.readPatterns, s.readTimes, s.readISOTP, s.readTrust, password, s.readDBC} {
+	for _, step := range []func() error{s.chooseFormat, s.readPatterns, s.readTimes, s.readISOTP, s.readTrust, password, s.readDBC, s.checkPatterns} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -155,6 +156,36 @@ func (s *settings) readPatterns() error {
 		}
 	}
 	return nil
+}
+
+// checkPatterns finds the pattern that no DBC file can satisfy: a name mistyped
+// is said before the logs are read.
+func (s *settings) checkPatterns() error {
+	if !s.hasDBC() {
+		return nil
+	}
+	for _, p := range s.messages {
+		fits := func(m *dbc.Message) bool { ok, _ := path.Match(p, m.Name); return ok }
+		if !s.anyMessage(fits) {
+			return usage("--messages %s: no message of the DBC files has such a name", shown(p))
+		}
+	}
+	for _, p := range s.signals {
+		choice := table.Choice{Signals: []string{p}}
+		fits := func(m *dbc.Message) bool {
+			return slices.ContainsFunc(m.Signals, func(g dbc.Signal) bool { return choice.Wants(m.Name, g.Name) })
+		}
+		if !s.anyMessage(fits) {
+			return usage("--signals %s: no signal of the DBC files has such a name", shown(p))
+		}
+	}
+	return nil
+}
+
+func (s *settings) anyMessage(fits func(*dbc.Message) bool) bool {
+	return slices.ContainsFunc(s.rules, func(r decode.Rule) bool {
+		return slices.ContainsFunc(r.File.Messages, fits)
+	})
 }
 
 func (s *settings) readTimes() (err error) {

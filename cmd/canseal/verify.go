@@ -152,16 +152,22 @@ func printVerifications(w io.Writer, place string, all []segment.Verification) {
 	}
 	for _, v := range all {
 		fmt.Fprintf(w, "device %s on %s\n", v.Device, place)
-		count, keys := map[segment.Standing]int{}, map[string]int{}
+		count, keys, unsigned := map[segment.Standing]int{}, map[string]int{}, 0
 		for _, f := range v.Findings {
 			count[f.Standing]++
 			if f.Key != "" && f.Standing != segment.Altered {
 				keys["by key SHA-256 "+f.Key+": "+cmp.Or(f.By, "not known here")]++
 			}
+			if f.Key == "" && f.Standing == segment.Consistent {
+				unsigned++
+			}
 			fmt.Fprintf(w, "  %s  %-11s %10d frames  %d lost  %s\n", f.Segment, f.Standing, f.Frames, f.Lost, strings.Join(f.Remarks, ", "))
 		}
 		for _, by := range slices.Sorted(maps.Keys(keys)) {
 			fmt.Fprintf(w, "  signatures: %d %s\n", keys[by], printable(by))
+		}
+		if v.Required && unsigned > 0 {
+			fmt.Fprintf(w, "  not signed: %d, as are those that a device seals before it has its key\n", unsigned)
 		}
 		for _, n := range v.Notes {
 			fmt.Fprintf(w, "  note: %s\n", printable(n))

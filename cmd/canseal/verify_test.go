@@ -92,7 +92,7 @@ func (b *fleetBucket) put(t *testing.T, key string, content []byte, line string)
 	}
 }
 
-// segments puts three segments of a device there.
+// segments puts three segments of a device there, unsigned if key is nil.
 func (b *fleetBucket) segments(t *testing.T, folder string, d segment.Device, key crypto.Signer) (objects []string) {
 	t.Helper()
 	prev := segment.FirstPrev
@@ -103,7 +103,10 @@ func (b *fleetBucket) segments(t *testing.T, folder string, d segment.Device, ke
 		line, err := segment.SealLine{
 			Device: d, Session: 7, Split: split, Start: at, First: at, Last: at, Form: "raw", Size: int64(len(content)),
 			SHA256: hex.EncodeToString(sum[:]), Frames: 10, End: "orderly", Clock: "synchronised", Config: segment.FirstPrev, Prev: prev,
-		}.Signed(key)
+		}, error(nil)
+		if key != nil {
+			line, err = line.Signed(key)
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -178,6 +181,12 @@ func verifyBuckets(t *testing.T, b *fleetBucket) {
 	b.put(t, "posing/A1B2C3D4/device.crt", otherCrt, "")
 	if out := b.verify(t, 1, "--ca", w.file("ca.pem"), "s3://trucks/posing"); !strings.Contains(out, "not issued to A1B2C3D4") || !strings.Contains(out, "3 consistent: NOT all signed") {
 		t.Errorf("another device:\n%s", out)
+	}
+
+	// Segments of a time before the key.
+	b.segments(t, "early", "A1B2C3D4", nil)
+	if out := b.verify(t, 1, "--ca", w.file("ca.pem"), "s3://trucks/early"); !strings.Contains(out, "not signed: 3, as are those that a device seals before it has its key") {
+		t.Errorf("no signatures:\n%s", out)
 	}
 
 	// Bytes are exchanged, the metadata is not.

@@ -39,7 +39,7 @@ func newTerminal(t *testing.T) (master, slave *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Skipf("%s not run: no terminals here: %v", t.Name(), err)
+		absent(t, "peers", "no terminals here", err)
 	}
 	t.Cleanup(func() { master.Close() })
 	control, err := master.SyscallConn()
